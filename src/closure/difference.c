@@ -1,0 +1,238 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/closure/difference.c
+ *	  The query that says what a closure table should hold.
+ *
+ * The one definition behind all uses: check_closure() shows its rows,
+ * rebuild_closure() and the maintenance of everything but plain inserts apply
+ * them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "closure/closure.h"
+#include "core/compat.h"
+#include "core/query.h"
+
+/*
+ * Appends the common table expressions affected, expected and difference.
+ *
+ * difference (relation, row, ancestor, descendant, depth, expected) has a row
+ * for each pair that is wrong: depth is NULL where the pair is missing,
+ * expected where it should not be there.  Restricted, it looks at the nodes
+ * whose ids are in the array $1 and at all below them, in the tree as it is
+ * now; otherwise at every node.
+ *
+ * FULL JOIN, since it can only be hashed or merged: no wrong estimate makes it
+ * a nested loop.  It never ends on a cycle; see check_tree() and closure_refresh().
+ */
+void
+closure_write_difference(StringInfo text, const Closure *closure, bool restricted)
+{
+	const char *tree = query_relation(closure->tree);
+	const char *id = query_column(closure->tree, closure->id);
+	const char *parent = query_column(closure->tree, closure->parent);
+	const char *ancestor = query_column(closure->closure, closure->ancestor);
+	const char *descendant = query_column(closure->closure, closure->descendant);
+
+	appendStringInfoString(text, "WITH RECURSIVE ");
+	if (restricted)
+		appendStringInfo(text,
+						 "affected (id) AS ("
+						 "SELECT pg_catalog.unnest($1) UNION "
+						 "SELECT t.%s FROM affected a JOIN %s t ON t.%s OPERATOR(pg_catalog.=) a.id), ",
+						 id, tree, parent);
+	appendStringInfo(text,
+					 "expected (ancestor, descendant, depth) AS ("
+					 "SELECT t.%s, t.%s, 0 FROM %s t",
+					 id, id, tree);
+	if (restricted)
+		appendStringInfo(text, " JOIN affected a ON a.id OPERATOR(pg_catalog.=) t.%s", id);
+	appendStringInfo(text,
+					 " UNION ALL "
+					 "SELECT p.%s, e.descendant, e.depth OPERATOR(pg_catalog.+) 1 FROM expected e "
+					 "JOIN %s t ON t.%s OPERATOR(pg_catalog.=) e.ancestor "
+					 "JOIN %s p ON p.%s OPERATOR(pg_catalog.=) t.%s), ",
+					 id, tree, id, tree, id, parent);
+	appendStringInfo(text,
+					 "difference (relation, row, ancestor, descendant, depth, expected) AS MATERIALIZED ("
+					 "SELECT c.relation, c.row, coalesce(c.ancestor, e.ancestor), "
+					 "coalesce(c.descendant, e.descendant), c.depth, e.depth FROM ("
+					 "SELECT c.tableoid AS relation, c.ctid AS row, c.%s AS ancestor, "
+					 "c.%s AS descendant, c.%s AS depth FROM %s c",
+					 ancestor, descendant, query_column(closure->closure, closure->depth),
+					 query_relation(closure->closure));
+	if (restricted)
+		appendStringInfo(text, " JOIN affected a ON a.id OPERATOR(pg_catalog.=) c.%s", descendant);
+	appendStringInfoString(text,
+						   ") c FULL JOIN expected e "
+						   "ON e.ancestor OPERATOR(pg_catalog.=) c.ancestor "
+						   "AND e.descendant OPERATOR(pg_catalog.=) c.descendant "
+						   "WHERE c.depth IS NULL OR e.depth IS NULL "
+						   "OR c.depth OPERATOR(pg_catalog.<>) e.depth) ");
+}
+
+/*
+ * Writes a query for a node that no root leads to, which therefore is on a
+ * cycle or below one.
+ */
+static void
+write_unreached(StringInfo text, const Closure *closure)
+{
+	const char *tree = query_relation(closure->tree);
+	const char *id = query_column(closure->tree, closure->id);
+	const char *parent = query_column(closure->tree, closure->parent);
+
+	appendStringInfo(text,
+					 "WITH RECURSIVE reached (id) AS ("
+					 "SELECT t.%s FROM %s t WHERE NOT EXISTS ("
+					 "SELECT FROM %s p WHERE p.%s OPERATOR(pg_catalog.=) t.%s) UNION ALL "
+					 "SELECT t.%s FROM reached r JOIN %s t ON t.%s OPERATOR(pg_catalog.=) r.id) ",
+					 id, tree, tree, id, parent, id, tree, parent);
+	appendStringInfo(text,
+					 "SELECT t.%s FROM %s t LEFT JOIN reached r ON r.id OPERATOR(pg_catalog.=) t.%s "
+					 "WHERE r.id IS NULL LIMIT 1",
+					 id, tree, id);
+}
+
+/*
+ * Refuses a tree that is none, which the other queries here would never get to
+ * the end of.
+ */
+static void
+check_tree(const Closure *closure)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	write_unreached(&text, closure);
+	if (SPI_execute(text.data, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", text.data);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("table \"%s\" is not a tree", get_rel_name(closure->tree)),
+				 errdetail("Node %s is on a cycle of parents, or below one.",
+						   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+PG_FUNCTION_INFO_V1(check_closure);
+
+/*
+ * check_closure(tree) -> SETOF (ancestor, descendant, depth, expected): the
+ * pairs that are wrong, as the caller sees the two tables.  No lock beyond
+ * those of a SELECT.
+ */
+Datum
+check_closure(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Closure		closure = *closure_get(PG_GETARG_OID(0), false);
+	StringInfoData text;
+	Portal		portal;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	check_tree(&closure);
+	initStringInfo(&text);
+	closure_write_difference(&text, &closure, false);
+	appendStringInfoString(&text,
+						   "SELECT ancestor::pg_catalog.int8, descendant::pg_catalog.int8, depth, expected "
+						   "FROM difference ORDER BY descendant, ancestor");
+	portal = SPI_cursor_open_with_args(NULL, text.data, 0, NULL, NULL, NULL, true,
+									   CURSOR_OPT_NO_SCROLL);
+	do
+	{
+		SPI_cursor_fetch(portal, true, 1000);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * The nodes that have a wrong pair, at this moment.
+ */
+static IdList *
+wrong_nodes(const Closure *closure, MemoryContext context)
+{
+	MemoryContext before;
+	IdList	   *nodes;
+	StringInfoData text;
+	Portal		portal;
+
+	before = MemoryContextSwitchTo(context);
+	nodes = palloc(sizeof(IdList));
+	id_list_init(nodes);
+	MemoryContextSwitchTo(before);
+
+	initStringInfo(&text);
+	closure_write_difference(&text, closure, false);
+	appendStringInfoString(&text, "SELECT DISTINCT descendant FROM difference WHERE descendant IS NOT NULL");
+	portal = SPI_cursor_open_with_args(NULL, text.data, 0, NULL, NULL, NULL, false,
+									   CURSOR_OPT_NO_SCROLL);
+	do
+	{
+		SPI_cursor_fetch(portal, true, 10000);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+			Datum		id = SPI_getbinval(SPI_tuptable->vals[i],
+										   SPI_tuptable->tupdesc, 1, &isnull);
+
+			id_list_add(nodes, datum_get_id(closure->type, id));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	return nodes;
+}
+
+PG_FUNCTION_INFO_V1(rebuild_closure);
+
+/*
+ * rebuild_closure(tree) -> bigint: applies the difference, and returns the number
+ * of rows mended.  For the owner of the tree.
+ *
+ * It looks first without any lock that stops a writer, and then locks, and
+ * computes again, only the nodes found wrong and those below.  Who inserts
+ * below a wrong node meanwhile is included: his row is committed, and seen, by
+ * the time the lock is granted.
+ */
+Datum
+rebuild_closure(PG_FUNCTION_ARGS)
+{
+	Oid			tree = PG_GETARG_OID(0);
+	MemoryContext context = CurrentMemoryContext;
+	Closure		closure = *closure_get(tree, false);
+	QueryUser	before;
+	IdList	   *wrong;
+	uint64		mended = 0;
+
+	if (!pg_class_ownercheck(closure.tree, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(closure.tree));
+
+	SPI_connect();
+	query_become(closure_owner(&closure), &before);
+	check_tree(&closure);
+	wrong = wrong_nodes(&closure, context);
+	if (wrong->n > 0)
+		mended = closure_refresh(&closure, wrong);
+	query_return(&before);
+	SPI_finish();
+	closure_refreshed(closure.tree);
+	PG_RETURN_INT64(mended);
+}

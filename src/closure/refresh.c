@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/closure/refresh.c
+ *	  Computes the closure of some nodes again, and of all below them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "closure/closure.h"
+#include "core/query.h"
+
+/*
+ * A query for a node that the way up from the nodes of $1 passes twice.
+ */
+static void
+write_cycle(StringInfo text, const void *arg)
+{
+	const Closure *closure = arg;
+	const char *tree = query_relation(closure->tree);
+	const char *id = query_column(closure->tree, closure->id);
+	const char *parent = query_column(closure->tree, closure->parent);
+
+	appendStringInfo(text,
+					 "WITH RECURSIVE up (node) AS ("
+					 "SELECT t.%s FROM %s t WHERE t.%s OPERATOR(pg_catalog.=) ANY ($1) UNION ALL "
+					 "SELECT t.%s FROM up JOIN %s t ON t.%s OPERATOR(pg_catalog.=) up.node "
+					 "WHERE t.%s IS NOT NULL) CYCLE node SET again USING way "
+					 "SELECT node FROM up WHERE again LIMIT 1",
+					 id, tree, id, parent, tree, id, parent);
+}
+
+/*
+ * The query that mends what closure_write_difference() finds.  The three
+ * changes see the same snapshot and have no row in common.
+ */
+static void
+write_refresh(StringInfo text, const void *arg)
+{
+	const Closure *closure = arg;
+	const char *table = query_relation(closure->closure);
+	const char *ancestor = query_column(closure->closure, closure->ancestor);
+	const char *descendant = query_column(closure->closure, closure->descendant);
+	const char *depth = query_column(closure->closure, closure->depth);
+
+	closure_write_difference(text, closure, true);
+	appendStringInfo(text,
+					 ", removed AS (DELETE FROM %s c USING difference d "
+					 "WHERE d.expected IS NULL AND c.ctid OPERATOR(pg_catalog.=) d.row "
+					 "AND c.tableoid OPERATOR(pg_catalog.=) d.relation RETURNING 1), ",
+					 table);
+	appendStringInfo(text,
+					 "changed AS (UPDATE %s c SET %s = d.expected FROM difference d "
+					 "WHERE d.expected IS NOT NULL AND c.ctid OPERATOR(pg_catalog.=) d.row "
+					 "AND c.tableoid OPERATOR(pg_catalog.=) d.relation RETURNING 1), ",
+					 table, depth);
+	appendStringInfo(text,
+					 "added AS (INSERT INTO %s (%s, %s, %s) "
+					 "SELECT ancestor, descendant, expected FROM difference "
+					 "WHERE row IS NULL RETURNING 1) ",
+					 table, ancestor, descendant, depth);
+	appendStringInfoString(text,
+						   "SELECT (SELECT pg_catalog.count(*) FROM removed) "
+						   "OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM changed) "
+						   "OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM added)");
+}
+
+/*
+ * Makes the closure right for the nodes with the given ids, there or not any
+ * more, and for all below them; sorts the list.  Returns the number of closure
+ * rows that were wrong.
+ *
+ * Runs with the closure owner's rights, SPI connected.  Takes SHARE ROW
+ * EXCLUSIVE on the closure table, and reads with a snapshot of after that.
+ *
+ * Error: check_violation for a cycle of parents.
+ */
+uint64
+closure_refresh(const Closure *closure, IdList *touched)
+{
+	Oid			array_type = get_array_type(closure->type);
+	Datum		array;
+	Datum		mended;
+	bool		isnull;
+
+	LockRelationOid(closure->closure, ShareRowExclusiveLock);
+
+	id_list_sort_unique(touched);
+	array = id_list_array(touched, closure->type);
+
+	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_CYCLE,
+									write_cycle, closure, 1, &array_type),
+						 &array, true);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("node %s of table \"%s\" would be its own ancestor",
+						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
+						get_rel_name(closure->tree)),
+				 errdetail("Its parents lead back to itself.")));
+	SPI_freetuptable(SPI_tuptable);
+
+	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_REFRESH,
+									write_refresh, closure, 1, &array_type),
+						 &array, true);
+	mended = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_freetuptable(SPI_tuptable);
+	return DatumGetInt64(mended);
+}

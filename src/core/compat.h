@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/compat.h
+ *	  All that differs between PostgreSQL 15, 16, 17 and 18.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_COMPAT_H
+#define CATREG_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "catreg needs PostgreSQL 15 or later"
+#endif
+
+/* 16 folded pg_class_ownercheck() and its kin into object_ownercheck(). */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
+#define pg_class_ownercheck(relid, roleid) \
+	object_ownercheck(RelationRelationId, (relid), (roleid))
+#endif
+
+/* 18 gave index_beginscan() a place to count its index searches. */
+#if PG_VERSION_NUM >= 180000
+#define catreg_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define catreg_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
+#endif							/* CATREG_COMPAT_H */

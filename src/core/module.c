@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/module.c
+ *	  The module's start.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "closure/closure.h"
+#include "core/invalidate.h"
+#include "core/settings.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	settings_define();
+	invalidate_init();
+	closure_init();
+}

@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/query.c
+ *	  Running SQL from C: saved plans, whose rights, which snapshot.
+ *
+ * Plans are kept for the backend's life, keyed by a relation and a query, in
+ * the manner of ri_FetchPreparedPlan() and ri_PerformCheck() in PostgreSQL's
+ * ri_triggers.c.  The text of every query names its operators and functions
+ * with their schema, so that no search_path changes what it means.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "core/query.h"
+
+typedef struct PlanKey
+{
+	Oid			relid;
+	int			query;
+} PlanKey;
+
+typedef struct PlanEntry
+{
+	PlanKey		key;
+	SPIPlanPtr	plan;
+} PlanEntry;
+
+static HTAB *plans = NULL;
+
+static PlanEntry *
+plan_entry(Oid relid, QueryId query)
+{
+	PlanKey		key;
+	bool		found;
+	PlanEntry  *entry;
+
+	if (plans == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(PlanKey);
+		ctl.entrysize = sizeof(PlanEntry);
+		plans = hash_create("catreg plans", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+
+	key.relid = relid;
+	key.query = query;
+	entry = hash_search(plans, &key, HASH_ENTER, &found);
+	if (!found)
+		entry->plan = NULL;
+	return entry;
+}
+
+/*
+ * Returns the saved plan of a query about a relation, preparing it where there
+ * is none or where the catalogs have changed since.  SPI must be connected.
+ *
+ * SPI would plan an invalid one again by itself, but from its old text, which
+ * names a relation or a column as it was called then.
+ */
+SPIPlanPtr
+query_plan(Oid relid, QueryId query, QueryText write_text, const void *arg,
+		   int nargs, Oid *argtypes)
+{
+	PlanEntry  *entry = plan_entry(relid, query);
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	if (entry->plan != NULL && SPI_plan_is_valid(entry->plan))
+		return entry->plan;
+
+	if (entry->plan != NULL)
+	{
+		SPIPlanPtr	old = entry->plan;
+
+		entry->plan = NULL;
+		SPI_freeplan(old);
+	}
+
+	initStringInfo(&text);
+	write_text(&text, arg);
+	plan = SPI_prepare(text.data, nargs, argtypes);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text.data,
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	pfree(text.data);
+
+	/* preparing may have run invalidations, and they may have used the table */
+	entry = plan_entry(relid, query);
+	entry->plan = plan;
+	return plan;
+}
+
+/*
+ * Executes a plan that takes no NULL, with a snapshot of this moment, at every
+ * isolation level.
+ *
+ * Derived tables follow what is committed, not what the transaction's snapshot
+ * happens to show: at REPEATABLE READ it may be older than a change whose lock
+ * this transaction has just waited for.  PostgreSQL's referential actions read
+ * the same way.  The caller takes his locks first, or the snapshot may still
+ * be older than what they protect.
+ */
+int
+query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
+{
+	int			result;
+
+	result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, fire_triggers, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a saved plan: %s",
+			 SPI_result_code_string(result));
+	return result;
+}
+
+/*
+ * Goes on with another role's rights, past its own forced row security, as
+ * referential actions do.  An error gives the caller's rights back by itself.
+ */
+void
+query_become(Oid role, QueryUser *before)
+{
+	GetUserIdAndSecContext(&before->userid, &before->context);
+	SetUserIdAndSecContext(role, before->context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+}
+
+void
+query_return(const QueryUser *before)
+{
+	SetUserIdAndSecContext(before->userid, before->context);
+}
+
+/*
+ * A relation's qualified and quoted name.
+ */
+const char *
+query_relation(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  name);
+}
+
+/*
+ * A column's quoted name.
+ */
+const char *
+query_column(Oid relid, AttrNumber attnum)
+{
+	return quote_identifier(get_attname(relid, attnum, false));
+}

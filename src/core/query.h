@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/query.h
+ *	  Running SQL from C: saved plans, whose rights, which snapshot.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_QUERY_H
+#define CATREG_QUERY_H
+
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+
+/* Every saved plan of the module; with a relation's OID it is a plan's key. */
+typedef enum QueryId
+{
+	QUERY_FOREIGN_KEY,
+	QUERY_FOREIGN_KEY_MISSING,
+	QUERY_CLOSURE_DEFINITION,
+	QUERY_CLOSURE_ANCESTORS,
+	QUERY_CLOSURE_CYCLE,
+	QUERY_CLOSURE_REFRESH,
+} QueryId;
+
+/* Writes the text of a query whose saved plan is missing or out of date. */
+typedef void (*QueryText) (StringInfo text, const void *arg);
+
+/* Whose rights are in force; see query_become(). */
+typedef struct QueryUser
+{
+	Oid			userid;
+	int			context;
+} QueryUser;
+
+extern SPIPlanPtr query_plan(Oid relid, QueryId query, QueryText write_text,
+							 const void *arg, int nargs, Oid *argtypes);
+extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
+								 bool fire_triggers);
+extern void query_become(Oid role, QueryUser *before);
+extern void query_return(const QueryUser *before);
+extern const char *query_relation(Oid relid);
+extern const char *query_column(Oid relid, AttrNumber attnum);
+
+#endif							/* CATREG_QUERY_H */

@@ -1,0 +1,524 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/writer.c
+ *	  The bulk writer of narrow tables.
+ *
+ * Two ways lead to the same rows.  The plain one collects them in a tuplestore
+ * and executes INSERT ... SELECT from it, with all that PostgreSQL attaches to
+ * an INSERT.  The fast one, taken only where writer_refusal() finds nothing
+ * that it would leave out, goes by table_multi_insert(), and feeds each index
+ * in the index's own order: sorted entries fall on the same pages one after
+ * the other, and the last page of all is found without a descent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/tuplesort.h"
+
+#include "core/foreign_key.h"
+#include "core/progress.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/writer.h"
+
+/* As COPY has them (MAX_BUFFERED_TUPLES, MAX_BUFFERED_BYTES in copyfrom.c). */
+#define WRITER_MAX_ROWS		1000
+#define WRITER_MAX_BYTES	65535
+
+#define ROWS_NAME "catreg_rows"
+
+struct Writer
+{
+	WriterTarget target;
+	bool		fast;
+	uint64		n_rows;
+	MemoryContext context;		/* all below lives here */
+
+	/* the plain way */
+	TupleDesc	row_desc;		/* the target's columns, in the caller's order */
+	Tuplestorestate *rows;
+
+	/* the fast way */
+	EState	   *estate;
+	ResultRelInfo *result;
+	ExprState **defaults;		/* by column - 1; NULL: none, or constant */
+	Datum	   *row_values;		/* a row in the making; constants stay */
+	bool	   *row_nulls;
+	BulkInsertState bulk;
+	CommandId	cid;
+	TupleTableSlot **slots;		/* made when first needed: a thousand of them
+								 * would cost a single row dear */
+	int			n_slots;		/* made */
+	int			n_buffered;
+	Size		buffered_bytes;
+	Tuplesortstate **sorts;		/* an index each; NULL before the first flush
+								 * and for indexes that are fed at once */
+};
+
+/*
+ * Why rows of a target cannot be written the fast way, in words; NULL: they
+ * can.  The rights considered are the current user's.
+ */
+const char *
+writer_refusal(const WriterTarget *target)
+{
+	Relation	rel = target->rel;
+	TupleDesc	desc = RelationGetDescr(rel);
+	TriggerDesc *triggers = rel->trigdesc;
+	List	   *indexes;
+	ListCell   *cell;
+	const char *refusal = NULL;
+
+	if (catreg_fk_check == FK_CHECK_ROW)
+		return "catreg.fk_check is \"row\"";
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		return "it is not a plain table";
+	if (rel->rd_rel->relispartition)
+		return "it is a partition";
+	if (rel->rd_rules != NULL)
+		return "it has rules";
+	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, true) == RLS_ENABLED)
+		return "row security applies";
+	if (pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_INSERT) != ACLCHECK_OK)
+		return "the user has no INSERT privilege on the whole table";
+	if (desc->constr != NULL && desc->constr->has_generated_stored)
+		return "it has generated columns";
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && attribute->attidentity != '\0')
+			return "it has an identity column";
+	}
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+		bool		answered = false;
+
+		if (!TRIGGER_FOR_INSERT(trigger->tgtype) || !foreign_key_fires(trigger))
+			continue;
+		for (int k = 0; k < target->n_keys && !answered; k++)
+			answered = foreign_key_trigger_matches(rel, trigger,
+												   target->keys[k].column,
+												   target->keys[k].references);
+		if (!answered && target->handles != NULL)
+			answered = target->handles(trigger, target->handles_arg);
+		if (!answered)
+			return psprintf("trigger \"%s\" has to fire", trigger->tgname);
+	}
+
+	indexes = RelationGetIndexList(rel);
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		if (!index->rd_index->indimmediate)
+			refusal = "it has a deferrable unique constraint";
+		else if (index->rd_index->indisexclusion)
+			refusal = "it has an exclusion constraint";
+		index_close(index, RowExclusiveLock);
+		if (refusal != NULL)
+			break;
+	}
+	list_free(indexes);
+	return refusal;
+}
+
+bool
+writer_is_fast(const Writer *writer)
+{
+	return writer->fast;
+}
+
+static void
+begin_plain(Writer *writer)
+{
+	TupleDesc	desc = RelationGetDescr(writer->target.rel);
+
+	writer->row_desc = CreateTemplateTupleDesc(writer->target.n_columns);
+	for (int i = 0; i < writer->target.n_columns; i++)
+		TupleDescCopyEntry(writer->row_desc, i + 1, desc, writer->target.columns[i]);
+	writer->rows = tuplestore_begin_heap(false, false, work_mem);
+}
+
+/*
+ * Prepares the values of the columns that the caller leaves out.  A default
+ * that is the same for all rows of a statement is computed once.
+ */
+static void
+begin_defaults(Writer *writer)
+{
+	TupleDesc	desc = RelationGetDescr(writer->target.rel);
+	ExprContext *econtext = GetPerTupleExprContext(writer->estate);
+	bool	   *given = palloc0(sizeof(bool) * desc->natts);
+
+	writer->defaults = palloc0(sizeof(ExprState *) * desc->natts);
+	writer->row_values = palloc0(sizeof(Datum) * desc->natts);
+	writer->row_nulls = palloc(sizeof(bool) * desc->natts);
+	memset(writer->row_nulls, true, sizeof(bool) * desc->natts);
+	for (int i = 0; i < writer->target.n_columns; i++)
+		given[writer->target.columns[i] - 1] = true;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Expr	   *expr;
+		ExprState  *state;
+		Datum		value;
+		bool		isnull;
+
+		if (given[i] || attribute->attisdropped)
+			continue;
+		expr = (Expr *) build_column_default(writer->target.rel, i + 1);
+		if (expr == NULL)
+			continue;
+		expr = expression_planner(expr);
+		state = ExecInitExpr(expr, NULL);
+		if (contain_volatile_functions((Node *) expr))
+		{
+			writer->defaults[i] = state;
+			continue;
+		}
+		value = ExecEvalExprSwitchContext(state, econtext, &isnull);
+		writer->row_nulls[i] = isnull;
+		if (!isnull)
+			writer->row_values[i] = datumCopy(value, attribute->attbyval,
+											  attribute->attlen);
+		ResetExprContext(econtext);
+	}
+	pfree(given);
+}
+
+static void
+begin_fast(Writer *writer)
+{
+	Relation	rel = writer->target.rel;
+
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, rel, 0, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	begin_defaults(writer);
+	writer->bulk = GetBulkInsertState();
+	writer->cid = GetCurrentCommandId(true);
+	writer->slots = palloc0(sizeof(TupleTableSlot *) * WRITER_MAX_ROWS);
+}
+
+/*
+ * Starts writing rows into a table; says at DEBUG1 why it is not done the fast
+ * way.  SPI must be connected until writer_end().  The foreign keys that the
+ * target names are the caller's to check where writer_is_fast().
+ */
+Writer *
+writer_begin(const WriterTarget *target)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "catreg writer",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	const char *refusal = writer_refusal(target);
+	Writer	   *writer = palloc0(sizeof(Writer));
+
+	writer->target = *target;
+	writer->context = context;
+	writer->fast = (refusal == NULL);
+	if (writer->fast)
+		begin_fast(writer);
+	else
+	{
+		ereport(DEBUG1,
+				(errmsg_internal("catreg: table \"%s\" is written by plain INSERT: %s",
+								 RelationGetRelationName(target->rel), refusal)));
+		begin_plain(writer);
+	}
+	MemoryContextSwitchTo(before);
+	return writer;
+}
+
+/*
+ * Feeds the entries of one row to its indexes: into the sorts where there are
+ * any, into the index at once otherwise.
+ */
+static void
+feed_indexes(Writer *writer, TupleTableSlot *slot)
+{
+	ResultRelInfo *result = writer->result;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	GetPerTupleExprContext(writer->estate)->ecxt_scantuple = slot;
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		Relation	index = result->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result->ri_IndexRelationInfo[i];
+
+		if (!info->ii_ReadyForInserts)
+			continue;
+		if (info->ii_Predicate != NIL)
+		{
+			if (info->ii_PredicateState == NULL)
+				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
+														  writer->estate);
+			if (!ExecQual(info->ii_PredicateState,
+						  GetPerTupleExprContext(writer->estate)))
+				continue;
+		}
+		FormIndexDatum(info, slot, writer->estate, values, nulls);
+		if (writer->sorts != NULL && writer->sorts[i] != NULL)
+			tuplesort_putindextuplevalues(writer->sorts[i], index,
+										  &slot->tts_tid, values, nulls);
+		else
+			index_insert(index, values, nulls, &slot->tts_tid,
+						 writer->target.rel,
+						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+						 false, info);
+	}
+}
+
+/*
+ * Opens a sort for each B-tree.  They share work_mem.
+ */
+static void
+begin_sorts(Writer *writer)
+{
+	ResultRelInfo *result = writer->result;
+	MemoryContext before = MemoryContextSwitchTo(writer->context);
+	int			n_sorts = 0;
+
+	for (int i = 0; i < result->ri_NumIndices; i++)
+		if (result->ri_IndexRelationDescs[i]->rd_rel->relam == BTREE_AM_OID)
+			n_sorts++;
+
+	writer->sorts = palloc0(sizeof(Tuplesortstate *) * Max(result->ri_NumIndices, 1));
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		Relation	index = result->ri_IndexRelationDescs[i];
+
+		/* duplicates are found by the index itself, with its own message */
+		if (index->rd_rel->relam == BTREE_AM_OID)
+			writer->sorts[i] = tuplesort_begin_index_btree(writer->target.rel,
+														   index, false, false,
+														   Max(work_mem / n_sorts, 64),
+														   NULL, TUPLESORT_NONE);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+/*
+ * Writes the buffered rows into the table, and their entries into the sorts,
+ * or, for the few rows of a small statement, straight into the indexes.
+ */
+static void
+flush(Writer *writer, bool last)
+{
+	if (writer->n_buffered == 0)
+		return;
+	CHECK_FOR_INTERRUPTS();
+
+	table_multi_insert(writer->target.rel, writer->slots, writer->n_buffered,
+					   writer->cid, 0, writer->bulk);
+	if (writer->sorts == NULL && !last)
+		begin_sorts(writer);
+	for (int i = 0; i < writer->n_buffered; i++)
+	{
+		feed_indexes(writer, writer->slots[i]);
+		ExecClearTuple(writer->slots[i]);
+		ResetPerTupleExprContext(writer->estate);
+	}
+	writer->n_buffered = 0;
+	writer->buffered_bytes = 0;
+	progress_rows(writer->n_rows);
+}
+
+static void
+put_fast(Writer *writer, const Datum *values, const bool *nulls)
+{
+	Relation	rel = writer->target.rel;
+	TupleDesc	desc = RelationGetDescr(rel);
+	TupleTableSlot *slot;
+	bool		should_free;
+	HeapTuple	tuple;
+
+	for (int i = 0; i < writer->target.n_columns; i++)
+	{
+		int			column = writer->target.columns[i] - 1;
+
+		writer->row_values[column] = values[i];
+		writer->row_nulls[column] = nulls != NULL && nulls[i];
+	}
+	for (int i = 0; i < desc->natts; i++)
+		if (writer->defaults[i] != NULL)
+			writer->row_values[i] =
+				ExecEvalExprSwitchContext(writer->defaults[i],
+										  GetPerTupleExprContext(writer->estate),
+										  &writer->row_nulls[i]);
+
+	if (writer->n_buffered == writer->n_slots)
+	{
+		MemoryContext before = MemoryContextSwitchTo(writer->context);
+
+		writer->slots[writer->n_slots++] = table_slot_create(rel, NULL);
+		MemoryContextSwitchTo(before);
+	}
+	slot = writer->slots[writer->n_buffered];
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, writer->row_values, sizeof(Datum) * desc->natts);
+	memcpy(slot->tts_isnull, writer->row_nulls, sizeof(bool) * desc->natts);
+	ExecStoreVirtualTuple(slot);
+	if (desc->constr != NULL)
+		ExecConstraints(writer->result, slot, writer->estate);
+
+	/* the slot's own copy, so that the caller may let go of his */
+	ExecMaterializeSlot(slot);
+	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	writer->n_buffered++;
+	writer->buffered_bytes += tuple->t_len;
+	if (writer->n_buffered == WRITER_MAX_ROWS ||
+		writer->buffered_bytes >= WRITER_MAX_BYTES)
+		flush(writer, false);
+}
+
+/*
+ * Writes a row: the values of the target's columns, in its order.  nulls may
+ * be NULL where none is.
+ */
+void
+writer_put(Writer *writer, const Datum *values, const bool *nulls)
+{
+	writer->n_rows++;
+	if (writer->fast)
+		put_fast(writer, values, nulls);
+	else
+	{
+		static bool no_nulls[MaxHeapAttributeNumber] = {false};
+
+		tuplestore_putvalues(writer->rows, writer->row_desc, unconstify(Datum *, values),
+							 nulls != NULL ? unconstify(bool *, nulls) : no_nulls);
+	}
+}
+
+/*
+ * Puts the sorted entries into their index.
+ */
+static void
+end_sort(Writer *writer, int i)
+{
+	Relation	index = writer->result->ri_IndexRelationDescs[i];
+	IndexUniqueCheck check = index->rd_index->indisunique ?
+		UNIQUE_CHECK_YES : UNIQUE_CHECK_NO;
+	MemoryContext per_entry = GetPerTupleMemoryContext(writer->estate);
+	MemoryContext before;
+	IndexTuple	entry;
+	uint64		n_entries = 0;
+
+	tuplesort_performsort(writer->sorts[i]);
+	before = MemoryContextSwitchTo(per_entry);
+	while ((entry = tuplesort_getindextuple(writer->sorts[i], true)) != NULL)
+	{
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		index_deform_tuple(entry, RelationGetDescr(index), values, nulls);
+		index_insert(index, values, nulls, &entry->t_tid, writer->target.rel,
+					 check, false, writer->result->ri_IndexRelationInfo[i]);
+		if (++n_entries % 1024 == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(per_entry);
+		}
+	}
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(per_entry);
+	tuplesort_end(writer->sorts[i]);
+}
+
+static void
+end_fast(Writer *writer)
+{
+	flush(writer, writer->sorts == NULL);
+	if (writer->sorts != NULL)
+		for (int i = 0; i < writer->result->ri_NumIndices; i++)
+			if (writer->sorts[i] != NULL)
+				end_sort(writer, i);
+
+	table_finish_bulk_insert(writer->target.rel, 0);
+	FreeBulkInsertState(writer->bulk);
+	for (int i = 0; i < writer->n_slots; i++)
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	ExecCloseIndices(writer->result);
+	FreeExecutorState(writer->estate);
+}
+
+static void
+end_plain(Writer *writer)
+{
+	Relation	rel = writer->target.rel;
+	EphemeralNamedRelation rows = palloc0(sizeof(EphemeralNamedRelationData));
+	StringInfoData columns;
+	StringInfoData text;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < writer->target.n_columns; i++)
+		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(writer->row_desc, i)->attname)));
+	initStringInfo(&text);
+	appendStringInfo(&text, "INSERT INTO %s (%s) SELECT %s FROM " ROWS_NAME,
+					 query_relation(RelationGetRelid(rel)), columns.data, columns.data);
+
+	rows->md.name = ROWS_NAME;
+	rows->md.reliddesc = InvalidOid;
+	rows->md.tupdesc = writer->row_desc;
+	rows->md.enrtype = ENR_NAMED_TUPLESTORE;
+	rows->md.enrtuples = writer->n_rows;
+	rows->reldata = writer->rows;
+	if (SPI_register_relation(rows) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows to write");
+	if (SPI_execute(text.data, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not execute \"%s\"", text.data);
+	SPI_unregister_relation(ROWS_NAME);
+	tuplestore_end(writer->rows);
+}
+
+/*
+ * Finishes: all rows and index entries are in place, and seen by the next
+ * query.  Returns the number of rows.
+ */
+uint64
+writer_end(Writer *writer)
+{
+	uint64		n_rows = writer->n_rows;
+
+	if (n_rows == 0 && !writer->fast)
+		tuplestore_end(writer->rows);
+	else if (writer->fast)
+	{
+		end_fast(writer);
+		if (n_rows > 0)
+			CommandCounterIncrement();
+	}
+	else
+		end_plain(writer);
+	MemoryContextDelete(writer->context);
+	return n_rows;
+}
