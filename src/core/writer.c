@@ -6,9 +6,8 @@
  * Two ways lead to the same rows.  The plain one collects them in a tuplestore
  * and executes INSERT ... SELECT from it, with all that PostgreSQL attaches to
  * an INSERT.  The fast one, taken only where writer_refusal() finds nothing
- * that it would leave out, goes by table_multi_insert(), and feeds each index
- * in the index's own order: sorted entries fall on the same pages one after
- * the other, and the last page of all is found without a descent.
+ * that it would leave out, goes by table_multi_insert() and feeds each index in
+ * the index's own order.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,8 +18,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "catalog/pg_am_d.h"
 #include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -33,9 +30,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
-#include "utils/tuplesort.h"
 
 #include "core/foreign_key.h"
+#include "core/index_feed.h"
 #include "core/progress.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -71,8 +68,8 @@ struct Writer
 	int			n_slots;		/* made */
 	int			n_buffered;
 	Size		buffered_bytes;
-	Tuplesortstate **sorts;		/* an index each; NULL before the first flush
-								 * and for indexes that are fed at once */
+	IndexFeed **feeds;			/* one for each index */
+	bool		collecting;		/* there are many rows: the feeds sort them */
 };
 
 /*
@@ -223,6 +220,12 @@ begin_fast(Writer *writer)
 	writer->bulk = GetBulkInsertState();
 	writer->cid = GetCurrentCommandId(true);
 	writer->slots = palloc0(sizeof(TupleTableSlot *) * WRITER_MAX_ROWS);
+	writer->feeds = palloc(sizeof(IndexFeed *) * (writer->result->ri_NumIndices + 1));
+	for (int i = 0; i < writer->result->ri_NumIndices; i++)
+		writer->feeds[i] = index_feed_create(rel,
+											 writer->result->ri_IndexRelationDescs[i],
+											 writer->result->ri_IndexRelationInfo[i],
+											 writer->estate);
 }
 
 /*
@@ -257,93 +260,32 @@ writer_begin(const WriterTarget *target)
 }
 
 /*
- * Feeds the entries of one row to its indexes: into the sorts where there are
- * any, into the index at once otherwise.
- */
-static void
-feed_indexes(Writer *writer, TupleTableSlot *slot)
-{
-	ResultRelInfo *result = writer->result;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-
-	GetPerTupleExprContext(writer->estate)->ecxt_scantuple = slot;
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		Relation	index = result->ri_IndexRelationDescs[i];
-		IndexInfo  *info = result->ri_IndexRelationInfo[i];
-
-		if (!info->ii_ReadyForInserts)
-			continue;
-		if (info->ii_Predicate != NIL)
-		{
-			if (info->ii_PredicateState == NULL)
-				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
-														  writer->estate);
-			if (!ExecQual(info->ii_PredicateState,
-						  GetPerTupleExprContext(writer->estate)))
-				continue;
-		}
-		FormIndexDatum(info, slot, writer->estate, values, nulls);
-		if (writer->sorts != NULL && writer->sorts[i] != NULL)
-			tuplesort_putindextuplevalues(writer->sorts[i], index,
-										  &slot->tts_tid, values, nulls);
-		else
-			index_insert(index, values, nulls, &slot->tts_tid,
-						 writer->target.rel,
-						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-						 false, info);
-	}
-}
-
-/*
- * Opens a sort for each B-tree.  They share work_mem.
- */
-static void
-begin_sorts(Writer *writer)
-{
-	ResultRelInfo *result = writer->result;
-	MemoryContext before = MemoryContextSwitchTo(writer->context);
-	int			n_sorts = 0;
-
-	for (int i = 0; i < result->ri_NumIndices; i++)
-		if (result->ri_IndexRelationDescs[i]->rd_rel->relam == BTREE_AM_OID)
-			n_sorts++;
-
-	writer->sorts = palloc0(sizeof(Tuplesortstate *) * Max(result->ri_NumIndices, 1));
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		Relation	index = result->ri_IndexRelationDescs[i];
-
-		/* duplicates are found by the index itself, with its own message */
-		if (index->rd_rel->relam == BTREE_AM_OID)
-			writer->sorts[i] = tuplesort_begin_index_btree(writer->target.rel,
-														   index, false, false,
-														   Max(work_mem / n_sorts, 64),
-														   NULL, TUPLESORT_NONE);
-	}
-	MemoryContextSwitchTo(before);
-}
-
-/*
- * Writes the buffered rows into the table, and their entries into the sorts,
- * or, for the few rows of a small statement, straight into the indexes.
+ * Writes the buffered rows into the table, and gives them to the feeds.  Those
+ * collect, sharing maintenance_work_mem, unless these are all the rows of the statement.
  */
 static void
 flush(Writer *writer, bool last)
 {
+	int			n_indexes = writer->result->ri_NumIndices;
+
 	if (writer->n_buffered == 0)
 		return;
 	CHECK_FOR_INTERRUPTS();
 
 	table_multi_insert(writer->target.rel, writer->slots, writer->n_buffered,
 					   writer->cid, 0, writer->bulk);
-	if (writer->sorts == NULL && !last)
-		begin_sorts(writer);
-	for (int i = 0; i < writer->n_buffered; i++)
+	if (!writer->collecting && !last)
 	{
-		feed_indexes(writer, writer->slots[i]);
-		ExecClearTuple(writer->slots[i]);
+		for (int i = 0; i < n_indexes; i++)
+			index_feed_collect(writer->feeds[i],
+							   maintenance_work_mem * (Size) 1024 / n_indexes);
+		writer->collecting = true;
+	}
+	for (int row = 0; row < writer->n_buffered; row++)
+	{
+		for (int i = 0; i < n_indexes; i++)
+			index_feed_put(writer->feeds[i], writer->slots[row]);
+		ExecClearTuple(writer->slots[row]);
 		ResetPerTupleExprContext(writer->estate);
 	}
 	writer->n_buffered = 0;
@@ -418,49 +360,12 @@ writer_put(Writer *writer, const Datum *values, const bool *nulls)
 	}
 }
 
-/*
- * Puts the sorted entries into their index.
- */
-static void
-end_sort(Writer *writer, int i)
-{
-	Relation	index = writer->result->ri_IndexRelationDescs[i];
-	IndexUniqueCheck check = index->rd_index->indisunique ?
-		UNIQUE_CHECK_YES : UNIQUE_CHECK_NO;
-	MemoryContext per_entry = GetPerTupleMemoryContext(writer->estate);
-	MemoryContext before;
-	IndexTuple	entry;
-	uint64		n_entries = 0;
-
-	tuplesort_performsort(writer->sorts[i]);
-	before = MemoryContextSwitchTo(per_entry);
-	while ((entry = tuplesort_getindextuple(writer->sorts[i], true)) != NULL)
-	{
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
-
-		index_deform_tuple(entry, RelationGetDescr(index), values, nulls);
-		index_insert(index, values, nulls, &entry->t_tid, writer->target.rel,
-					 check, false, writer->result->ri_IndexRelationInfo[i]);
-		if (++n_entries % 1024 == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(per_entry);
-		}
-	}
-	MemoryContextSwitchTo(before);
-	MemoryContextReset(per_entry);
-	tuplesort_end(writer->sorts[i]);
-}
-
 static void
 end_fast(Writer *writer)
 {
-	flush(writer, writer->sorts == NULL);
-	if (writer->sorts != NULL)
-		for (int i = 0; i < writer->result->ri_NumIndices; i++)
-			if (writer->sorts[i] != NULL)
-				end_sort(writer, i);
+	flush(writer, !writer->collecting);
+	for (int i = 0; i < writer->result->ri_NumIndices; i++)
+		index_feed_finish(writer->feeds[i]);
 
 	table_finish_bulk_insert(writer->target.rel, 0);
 	FreeBulkInsertState(writer->bulk);

@@ -99,15 +99,13 @@ json_tree_report(const JsonTreeError *error, const char *json, size_t length)
 			break;
 		case JSON_TREE_ERROR_INTEGER_DIGITS:
 		case JSON_TREE_ERROR_FLOAT_RANGE:
-			for (end = offset; end < length && end < offset + EXCERPT_BEHIND; end++)
-			{
-				if (strchr("+-.0123456789Ee", json[end]) == NULL)
-					break;
-			}
+			for (i = offset; i < length && strchr("+-.0123456789Ee", json[i]) != NULL; i++)
+				;
+			end = Min(i, end);
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("number \"%.*s\" in JSON is out of range",
-							(int) (end - offset), json + offset),
+					 errmsg("number \"%.*s%s\" in JSON is out of range",
+							(int) (end - offset), json + offset, end < i ? "..." : ""),
 					 errdetail("At character %d there is %s.",
 							   position, json_tree_error_text(error->code))));
 			break;
