@@ -197,6 +197,11 @@ setup_copy()
 	tar -C "$root" --ignore-failed-read --null -T "$list" -cf - 2> /dev/null |
 		tar -C "$work/catreg" --no-same-owner -xf -
 	rm -f "$list" "$work"/catreg/test/fixtures/*.sql
+	# Reference data that some tests compare with, if it is beside the checkout.
+	if [ -d "$root/../shared/data" ]; then
+		mkdir "$work/shared"
+		cp -r "$root/../shared/data" "$work/shared/"
+	fi
 	[ "$(id -u)" != 0 ] || chown -R postgres: "$work/catreg"
 }
 

@@ -21,6 +21,7 @@
 
 #include "closure/closure.h"
 #include "core/foreign_key.h"
+#include "core/key_scan.h"
 #include "core/progress.h"
 #include "core/query.h"
 #include "core/writer.h"
@@ -47,12 +48,19 @@ typedef struct Branch
 	int			first;			/* in Branches.ancestors */
 } Branch;
 
+typedef struct Ancestor
+{
+	int64		id;
+	int32		depth;
+} Ancestor;
+
 typedef struct Branches
 {
 	int			n;
 	Branch	   *branches;		/* by id */
-	int64	   *ancestors;
-	int32	   *depths;
+	Ancestor   *ancestors;
+	int			n_ancestors;
+	int64		allocated;
 } Branches;
 
 typedef struct NodeEntry
@@ -180,13 +188,14 @@ static void
 write_ancestors(StringInfo text, const void *arg)
 {
 	const Closure *closure = arg;
+	const char *descendant = query_column(closure->closure, closure->descendant);
 
-	appendStringInfo(text, "SELECT c.%s, c.%s, c.%s FROM %s c WHERE c.%s OPERATOR(pg_catalog.=) ANY ($1)",
-					 query_column(closure->closure, closure->descendant),
+	appendStringInfo(text,
+					 "SELECT c.%s, c.%s, c.%s FROM %s c WHERE c.%s OPERATOR(pg_catalog.=) ANY ($1) ORDER BY 1",
+					 descendant,
 					 query_column(closure->closure, closure->ancestor),
 					 query_column(closure->closure, closure->depth),
-					 query_relation(closure->closure),
-					 query_column(closure->closure, closure->descendant));
+					 query_relation(closure->closure), descendant);
 }
 
 static int
@@ -206,60 +215,86 @@ find_branch(const Branches *branches, int64 id)
 	return bsearch(&key, branches->branches, branches->n, sizeof(Branch), compare_branch);
 }
 
+static void
+add_ancestor(Branches *branches, Branch *branch, int64 ancestor, int32 depth)
+{
+	if (branch->n++ == 0)
+		branch->first = branches->n_ancestors;
+	if (branches->n_ancestors == branches->allocated)
+	{
+		branches->allocated *= 2;
+		branches->ancestors = repalloc_huge(branches->ancestors,
+											sizeof(Ancestor) * branches->allocated);
+	}
+	branches->ancestors[branches->n_ancestors].id = ancestor;
+	branches->ancestors[branches->n_ancestors++].depth = depth;
+}
+
+static void
+fetch_by_query(const Closure *closure, Branches *branches, const IdList *old)
+{
+	Oid			array_type = get_array_type(closure->type);
+	Datum		array = id_list_array(old, closure->type);
+
+	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_ANCESTORS,
+									write_ancestors, closure, 1, &array_type),
+						 &array, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		int64		id = datum_get_id(closure->type, SPI_getbinval(row, desc, 1, &isnull));
+
+		add_ancestor(branches, find_branch(branches, id),
+					 datum_get_id(closure->type, SPI_getbinval(row, desc, 2, &isnull)),
+					 DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /*
  * Fetches the ancestors of the old nodes on which new ones hang.
  */
 static Branches *
-fetch_branches(const Closure *closure, const IdList *old)
+fetch_branches(const Closure *closure, Relation table, const IdList *old)
 {
-	Branches   *result = palloc0(sizeof(Branches));
-	Oid			array_type = get_array_type(closure->type);
-	Datum		array;
-	int			next = 0;
+	Branches   *branches = palloc0(sizeof(Branches));
+	KeyScan    *scan;
 
-	result->n = old->n;
-	result->branches = palloc0(sizeof(Branch) * Max(old->n, 1));
-	for (int i = 0; i < result->n; i++)
-		result->branches[i].id = old->ids[i];
+	branches->n = old->n;
+	branches->branches = palloc_extended(sizeof(Branch) * Max(old->n, 1),
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	branches->allocated = 16;
+	branches->ancestors = palloc(sizeof(Ancestor) * branches->allocated);
+	for (int i = 0; i < branches->n; i++)
+		branches->branches[i].id = old->ids[i];
 	if (old->n == 0)
-		return result;
+		return branches;
 
-	array = id_list_array(old, closure->type);
-	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_ANCESTORS,
-									write_ancestors, closure, 1, &array_type),
-						 &array, false);
-	result->ancestors = palloc_extended(sizeof(int64) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
-	result->depths = palloc_extended(sizeof(int32) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
-
-	/* the rows come in any order: count them, lay them out, then place them */
-	for (int pass = 0; pass < 2; pass++)
+	scan = key_scan_begin(table, closure->descendant, closure->type);
+	if (scan == NULL)
 	{
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			HeapTuple	row = SPI_tuptable->vals[i];
-			TupleDesc	desc = SPI_tuptable->tupdesc;
-			bool		isnull;
-			Branch	   *branch;
-			int			place;
+		fetch_by_query(closure, branches, old);
+		return branches;
+	}
+	for (int i = 0; i < branches->n; i++)
+	{
+		TupleTableSlot *slot;
 
-			branch = find_branch(result,
-								 datum_get_id(closure->type, SPI_getbinval(row, desc, 1, &isnull)));
-			place = branch->first + branch->n++;
-			if (pass == 0)
-				continue;
-			result->ancestors[place] =
-				datum_get_id(closure->type, SPI_getbinval(row, desc, 2, &isnull));
-			result->depths[place] = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
-		}
-		for (int i = 0; pass == 0 && i < result->n; i++)
+		key_scan_seek(scan, old->ids[i]);
+		while ((slot = key_scan_next(scan)) != NULL)
 		{
-			result->branches[i].first = next;
-			next += result->branches[i].n;
-			result->branches[i].n = 0;
+			bool		isnull;
+			Datum		ancestor = slot_getattr(slot, closure->ancestor, &isnull);
+
+			add_ancestor(branches, &branches->branches[i],
+						 datum_get_id(closure->type, ancestor),
+						 DatumGetInt32(slot_getattr(slot, closure->depth, &isnull)));
 		}
 	}
-	SPI_freetuptable(SPI_tuptable);
-	return result;
+	key_scan_end(scan);
+	return branches;
 }
 
 /*
@@ -293,13 +328,8 @@ check_keys(const Closure *closure, Relation table, const NewNodes *nodes,
 	IdList		ancestors;
 
 	id_list_init(&ancestors);
-	if (branches->n > 0)
-	{
-		const Branch *last = &branches->branches[branches->n - 1];
-
-		for (int i = 0; i < last->first + last->n; i++)
-			id_list_add(&ancestors, branches->ancestors[i]);
-	}
+	for (int i = 0; i < branches->n_ancestors; i++)
+		id_list_add(&ancestors, branches->ancestors[i].id);
 	if (!nodes->sealed)
 		for (int64 i = 0; i < nodes->n; i++)
 			id_list_add(&ancestors, nodes->nodes[i].id);
@@ -335,8 +365,8 @@ write_rows(const Closure *closure, Writer *writer, const NewNodes *nodes,
 			const Branch *branch = &branches->branches[UP_BRANCH(at)];
 
 			for (int b = branch->first; b < branch->first + branch->n; b++)
-				put(writer, closure->type, branches->ancestors[b], id,
-					branches->depths[b] + depth);
+				put(writer, closure->type, branches->ancestors[b].id, id,
+					branches->ancestors[b].depth + depth);
 		}
 	}
 }
@@ -399,7 +429,7 @@ closure_insert(const Closure *closure, NewNodes *nodes)
 	target.rel = table_open(closure->closure, RowExclusiveLock);
 	old = hang_on_new(nodes);
 	check_no_cycle(closure, nodes);
-	branches = fetch_branches(closure, old);
+	branches = fetch_branches(closure, target.rel, old);
 	if (!hang_on_old(nodes, branches))
 		insert_by_refresh(closure, nodes, "it lacks a parent's own row");
 	else

@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 
 #include "core/foreign_key.h"
+#include "core/key_scan.h"
 #include "core/query.h"
 
 /*
@@ -198,6 +199,48 @@ constraint_name(Relation rel, AttrNumber column, Oid references)
 	return "";
 }
 
+static void
+report_missing(Relation rel, AttrNumber column, Relation referenced, const char *key)
+{
+	const char *constraint = constraint_name(rel, column, RelationGetRelid(referenced));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+					RelationGetRelationName(rel), constraint),
+			 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
+					   get_attname(RelationGetRelid(rel), column, false), key,
+					   RelationGetRelationName(referenced)),
+			 errtableconstraint(rel, constraint)));
+}
+
+/*
+ * The check where no index of a plain table serves: by queries.
+ */
+static void
+check_by_query(Relation rel, AttrNumber column, Relation referenced,
+			   AttrNumber key, Oid type, const IdList *keys)
+{
+	CheckedKey	checked = {RelationGetRelid(referenced), key};
+	Oid			array_type = get_array_type(type);
+	Datum		array = id_list_array(keys, type);
+	Datum		found;
+	bool		isnull;
+
+	query_execute_latest(query_plan(checked.references, QUERY_FOREIGN_KEY, write_check,
+									&checked, 1, &array_type),
+						 &array, false);
+	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_freetuptable(SPI_tuptable);
+	if (DatumGetInt64(found) == keys->n)
+		return;
+	query_execute_latest(query_plan(checked.references, QUERY_FOREIGN_KEY_MISSING,
+									write_missing, &checked, 1, &array_type),
+						 &array, false);
+	report_missing(rel, column, referenced,
+				   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+}
+
 /*
  * Checks, and locks FOR KEY SHARE, the keys that new rows of rel have in a
  * column; sorts the list and drops its duplicates.  type is that of the
@@ -209,46 +252,26 @@ void
 foreign_key_check(Relation rel, AttrNumber column, Oid references,
 				  AttrNumber key, Oid type, IdList *keys)
 {
-	CheckedKey	checked = {references, key};
-	Oid			array_type = get_array_type(type);
 	Relation	referenced;
 	QueryUser	before;
-	Datum		array;
-	Datum		found;
-	bool		isnull;
+	KeyScan    *scan;
 
 	id_list_sort_unique(keys);
 	if (keys->n == 0)
 		return;
 
-	/* before the snapshot is taken, see query_execute_latest() */
+	/* before a snapshot is taken, see query_execute_latest() */
 	referenced = table_open(references, RowShareLock);
-	array = id_list_array(keys, type);
-
 	query_become(RelationGetForm(referenced)->relowner, &before);
-	query_execute_latest(query_plan(references, QUERY_FOREIGN_KEY, write_check,
-									&checked, 1, &array_type),
-						 &array, false);
-	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	SPI_freetuptable(SPI_tuptable);
-	if (DatumGetInt64(found) != keys->n)
+	scan = key_scan_begin(referenced, key, type);
+	if (scan == NULL)
+		check_by_query(rel, column, referenced, key, type, keys);
+	else
 	{
-		char	   *missing;
-		char	   *column_name = get_attname(RelationGetRelid(rel), column, false);
-
-		query_execute_latest(query_plan(references, QUERY_FOREIGN_KEY_MISSING,
-										write_missing, &checked, 1, &array_type),
-							 &array, false);
-		missing = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
-						RelationGetRelationName(rel),
-						constraint_name(rel, column, references)),
-				 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
-						   column_name, missing ? missing : "?",
-						   RelationGetRelationName(referenced)),
-				 errtableconstraint(rel, constraint_name(rel, column, references))));
+		for (int64 i = 0; i < keys->n; i++)
+			if (!key_scan_lock_key(scan, keys->ids[i]))
+				report_missing(rel, column, referenced, psprintf(INT64_FORMAT, keys->ids[i]));
+		key_scan_end(scan);
 	}
 	query_return(&before);
 	table_close(referenced, NoLock);

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/key_scan.c
+ *	  Rows looked up by an integer column, through an index, without a planner.
+ *
+ * Maintenance makes the same few look-ups for every statement of every client.
+ * A plan costs more than a look-up; a saved one may have been made while the
+ * table was small, and scan all of it later; and under plan_cache_mode =
+ * force_custom_plan, which Tiled's sessions set, there are no saved ones.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_opfamily_d.h"
+#include "catalog/pg_type_d.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "core/compat.h"
+#include "core/ids.h"
+#include "core/key_scan.h"
+
+struct KeyScan
+{
+	Relation	rel;
+	Relation	index;
+	AttrNumber	column;
+	Oid			type;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData key;
+};
+
+/*
+ * Opens a B-tree whose first column is the given one; NULL: there is none.
+ */
+static Relation
+open_index(Relation rel, AttrNumber column)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	Relation	found = NULL;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		/* the narrower one is the smaller one */
+		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
+			form->indkey.values[0] == column &&
+			index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			(!form->indcheckxmin) &&
+			(found == NULL || form->indnatts < found->rd_index->indnatts))
+		{
+			if (found != NULL)
+				index_close(found, AccessShareLock);
+			found = index;
+		}
+		else
+			index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+/*
+ * Starts to look up rows of a plain table by an integer column, of type
+ * INT4OID or INT8OID, as of this moment: what is committed, and what this
+ * transaction has done.  NULL where no index serves.  The caller takes his
+ * locks first.
+ */
+KeyScan *
+key_scan_begin(Relation rel, AttrNumber column, Oid type)
+{
+	Relation	index;
+	KeyScan    *scan;
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION ||
+		(index = open_index(rel, column)) == NULL)
+		return NULL;
+
+	/* what this command has written is to be seen too */
+	CommandCounterIncrement();
+	scan = palloc0(sizeof(KeyScan));
+	scan->rel = rel;
+	scan->index = index;
+	scan->column = column;
+	scan->type = type;
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->slot = table_slot_create(rel, NULL);
+	scan->scan = catreg_index_beginscan(rel, index, scan->snapshot, 1);
+	ScanKeyInit(&scan->key, 1, BTEqualStrategyNumber,
+				type == INT4OID ? F_INT4EQ : F_INT8EQ, (Datum) 0);
+	return scan;
+}
+
+/*
+ * Goes to the rows that have a key.
+ */
+void
+key_scan_seek(KeyScan *scan, int64 key)
+{
+	scan->key.sk_argument = id_get_datum(scan->type, key);
+	index_rescan(scan->scan, &scan->key, 1, NULL, 0);
+}
+
+/*
+ * The next of them, or NULL.
+ */
+TupleTableSlot *
+key_scan_next(KeyScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ?
+		scan->slot : NULL;
+}
+
+/*
+ * Locks FOR KEY SHARE the row that has a unique key; false: there is none.
+ *
+ * As ExecLockRows() does it in PostgreSQL's nodeLockRows.c: waits for whoever
+ * is about to delete the row, and takes its newest version.
+ */
+bool
+key_scan_lock_key(KeyScan *scan, int64 key)
+{
+	key_scan_seek(scan, key);
+	while (key_scan_next(scan) != NULL)
+	{
+		int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+		TM_FailureData failure;
+		bool		isnull;
+
+		if (!IsolationUsesXactSnapshot())
+			flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+		switch (table_tuple_lock(scan->rel, &scan->slot->tts_tid, scan->snapshot,
+								 scan->slot, GetCurrentCommandId(false),
+								 LockTupleKeyShare, LockWaitBlock, flags, &failure))
+		{
+			case TM_Ok:
+				/* a newer version may have another key */
+				if (!failure.traversed ||
+					datum_get_id(scan->type, slot_getattr(scan->slot, scan->column, &isnull)) == key)
+					return true;
+				break;
+			case TM_SelfModified:
+				break;
+			case TM_Updated:
+			case TM_Deleted:
+				if (IsolationUsesXactSnapshot())
+					ereport(ERROR,
+							(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+							 errmsg("could not serialize access due to concurrent update")));
+				break;
+			default:
+				elog(ERROR, "unexpected result of locking a row");
+		}
+	}
+	return false;
+}
+
+void
+key_scan_end(KeyScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnregisterSnapshot(scan->snapshot);
+	index_close(scan->index, NoLock);
+	pfree(scan);
+}

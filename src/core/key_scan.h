@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/core/key_scan.h
+ *	  Rows looked up by an integer column, through an index, without a planner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_KEY_SCAN_H
+#define CATREG_KEY_SCAN_H
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+typedef struct KeyScan KeyScan;
+
+extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
+extern void key_scan_seek(KeyScan *scan, int64 key);
+extern TupleTableSlot *key_scan_next(KeyScan *scan);
+extern bool key_scan_lock_key(KeyScan *scan, int64 key);
+extern void key_scan_end(KeyScan *scan);
+
+#endif							/* CATREG_KEY_SCAN_H */
