@@ -42,7 +42,7 @@ setup_begin()
 		as_root=(sudo)
 		cache=${CATREG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/catreg}
 	fi
-	user_environment=(env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME "HOME=$work/home")
+	user_environment=(env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME "HOME=$work/home" "TMPDIR=$work/tmp")
 	as_user=("${user_environment[@]}")
 }
 
@@ -50,7 +50,7 @@ setup_begin()
 # that is `postgres`, which exists once the packages are there.
 setup_user()
 {
-	mkdir -p "$work/home" "$work/logs"
+	mkdir -p "$work/home" "$work/tmp" "$work/logs"
 	if [ "$(id -u)" = 0 ]; then
 		id postgres > /dev/null 2>&1 || die "there is no user postgres to run a server as"
 		chown -R postgres: "$work"
@@ -212,8 +212,8 @@ warnings='-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-mis
 # Builds as the user, installs as root.
 build()
 {
-	limited 600 "${as_user[@]}" make -s -j2 -C "$work/catreg" PG_CONFIG="$pg_config" COPT="$warnings"
-	limited 60 "${as_root[@]}" make -s -C "$work/catreg" PG_CONFIG="$pg_config" COPT="$warnings" install
+	limited 600 "${as_user[@]}" make -s -j2 -C "$work/catreg" PG_CONFIG="$pg_config" COPT="$warnings" &&
+		limited 60 "${as_root[@]}" make -s -C "$work/catreg" PG_CONFIG="$pg_config" COPT="$warnings" install
 }
 
 # ------------------------------------------------------------------ Python

@@ -124,6 +124,38 @@ query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
 }
 
 /*
+ * Executes a statement that is used once.
+ */
+void
+query_execute(const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", text,
+			 SPI_result_code_string(result));
+}
+
+/*
+ * Makes rows known to queries by a name, until SPI_unregister_relation().
+ */
+void
+query_register_rows(const char *name, TupleDesc desc, Tuplestorestate *rows,
+					uint64 n_rows)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+
+	relation->md.name = pstrdup(name);
+	relation->md.reliddesc = InvalidOid;
+	relation->md.tupdesc = desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = n_rows;
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows \"%s\"", name);
+}
+
+/*
  * Goes on with another role's rights, past its own forced row security, as
  * referential actions do.  An error gives the caller's rights back by itself.
  */

@@ -10,6 +10,7 @@
 
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "utils/tuplestore.h"
 
 /* Every saved plan of the module; with a relation's OID it is a plan's key. */
 typedef enum QueryId
@@ -36,6 +37,9 @@ extern SPIPlanPtr query_plan(Oid relid, QueryId query, QueryText write_text,
 							 const void *arg, int nargs, Oid *argtypes);
 extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);
+extern void query_execute(const char *text);
+extern void query_register_rows(const char *name, TupleDesc desc,
+								Tuplestorestate *rows, uint64 n_rows);
 extern void query_become(Oid role, QueryUser *before);
 extern void query_return(const QueryUser *before);
 extern const char *query_relation(Oid relid);

@@ -274,7 +274,7 @@ flush(Writer *writer, bool last)
 
 	table_multi_insert(writer->target.rel, writer->slots, writer->n_buffered,
 					   writer->cid, 0, writer->bulk);
-	if (!writer->collecting && !last)
+	if (!writer->collecting && (!last || writer->target.in_order))
 	{
 		for (int i = 0; i < n_indexes; i++)
 			index_feed_collect(writer->feeds[i],
@@ -379,7 +379,6 @@ static void
 end_plain(Writer *writer)
 {
 	Relation	rel = writer->target.rel;
-	EphemeralNamedRelation rows = palloc0(sizeof(EphemeralNamedRelationData));
 	StringInfoData columns;
 	StringInfoData text;
 
@@ -391,16 +390,8 @@ end_plain(Writer *writer)
 	appendStringInfo(&text, "INSERT INTO %s (%s) SELECT %s FROM " ROWS_NAME,
 					 query_relation(RelationGetRelid(rel)), columns.data, columns.data);
 
-	rows->md.name = ROWS_NAME;
-	rows->md.reliddesc = InvalidOid;
-	rows->md.tupdesc = writer->row_desc;
-	rows->md.enrtype = ENR_NAMED_TUPLESTORE;
-	rows->md.enrtuples = writer->n_rows;
-	rows->reldata = writer->rows;
-	if (SPI_register_relation(rows) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the rows to write");
-	if (SPI_execute(text.data, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not execute \"%s\"", text.data);
+	query_register_rows(ROWS_NAME, writer->row_desc, writer->rows, writer->n_rows);
+	query_execute(text.data);
 	SPI_unregister_relation(ROWS_NAME);
 	tuplestore_end(writer->rows);
 }

@@ -27,6 +27,9 @@ typedef struct WriterTarget
 								 * take their defaults */
 	int			n_keys;
 	const WriterKey *keys;
+	/* even a few rows go into each index in its order, so that two sessions
+	 * that write the same keys do not wait in a circle */
+	bool		in_order;
 	/* is a trigger's work done by the caller?  NULL: no trigger's is */
 	bool		(*handles) (const Trigger *trigger, void *arg);
 	void	   *handles_arg;

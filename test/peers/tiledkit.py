@@ -24,6 +24,40 @@ WITH RECURSIVE paths AS (
 )
 """
 
+# What a catalog says, table by table, without ids and times: nodes are named by
+# path, assets by URI. Each goes behind PATHS.
+CONTENTS = {
+    "nodes": """
+        SELECT coalesce(path, ''), key, structure_family::text, metadata::text, specs::text
+        FROM nodes LEFT JOIN paths USING (id)""",
+    "structures": "SELECT id, structure::text FROM structures",
+    "data_sources": """
+        SELECT path, structure_id, mimetype, parameters::text, properties::text, management::text,
+            structure_family::text
+        FROM data_sources s JOIN paths p ON p.id = s.node_id""",
+    "assets": "SELECT data_uri, is_directory, hash_type, hash_content, size FROM assets",
+    "data_source_asset_association": """
+        SELECT path, data_uri, parameter, num
+        FROM data_source_asset_association x JOIN data_sources s ON s.id = x.data_source_id
+            JOIN paths p ON p.id = s.node_id JOIN assets a ON a.id = x.asset_id""",
+    "nodes_closure": """
+        SELECT coalesce(a.path, ''), coalesce(d.path, ''), depth
+        FROM nodes_closure LEFT JOIN paths a ON a.id = ancestor LEFT JOIN paths d ON d.id = descendant""",
+    "revisions": "SELECT path, revision_number, metadata::text, specs::text FROM revisions JOIN paths p ON p.id = node_id",
+}
+
+CONTENTS_SINCE_0_2_20 = {
+    "access_tags": "SELECT name, is_public FROM access_tags",
+    "node_access_tags_association": """
+        SELECT coalesce(p.path, ''), name, coalesce(q.path, ''), parent_id IS NULL
+        FROM node_access_tags_association x JOIN access_tags t ON t.id = x.tag_id
+            LEFT JOIN paths p ON p.id = node_id LEFT JOIN paths q ON q.id = parent_id""",
+}
+
+CONTENTS_UNTIL_0_2_16 = {
+    "access_blob": "SELECT path, access_blob::text FROM nodes JOIN paths USING (id)",
+}
+
 # What the closure has to be, from the tree alone. The root is its own parent's
 # nobody; UNION ALL, so that a row too many shows.
 ORACLE = """

@@ -1,0 +1,183 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/tiled/registration.h
+ *	  What register_nodes() knows of its batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_REGISTRATION_H
+#define CATREG_REGISTRATION_H
+
+#include "executor/spi.h"
+#include "utils/tuplestore.h"
+
+#include "tiled/interned.h"
+#include "tiled/path_tree.h"
+#include "tiled/tiled.h"
+#include "tiled/tiled_json.h"
+
+typedef enum OnConflict
+{
+	ON_CONFLICT_ERROR,
+	ON_CONFLICT_IGNORE,
+	ON_CONFLICT_REPLACE
+} OnConflict;
+
+typedef enum NodeStatus
+{
+	NODE_INSERTED,
+	NODE_EXISTING,
+	NODE_REPLACED
+} NodeStatus;
+
+/* The columns of a batch, in the order in which they are read. */
+typedef enum BatchColumn
+{
+	BATCH_PARENT,
+	BATCH_KEY,
+	BATCH_FAMILY,
+	BATCH_METADATA,
+	BATCH_SPECS,
+	BATCH_ACCESS_TAGS,
+	BATCH_ACCESS_BLOB,
+	BATCH_DATA_SOURCES,
+	BATCH_COLUMNS
+} BatchColumn;
+
+typedef struct BatchRow
+{
+	PathEntry  *entry;
+	Oid			family;
+	int32		n_sources;
+	int32		n_tags;
+	NodeStatus	status;
+} BatchRow;
+
+/* An asset, once for all who use it. */
+typedef struct AssetEntry
+{
+	Interned	uri;			/* first */
+	bool		is_directory;
+	bool		has_size;
+	bool		needed;
+	bool		known;			/* it is in the catalog */
+	bool		has_old_size;
+	int64		size;
+	int64		old_size;
+	int64		id;
+} AssetEntry;
+
+typedef struct StructureEntry
+{
+	Interned	id;				/* first */
+	Datum		structure;		/* jsonb */
+	bool		needed;
+	bool		known;
+} StructureEntry;
+
+/* A text that stands for a jsonb. */
+typedef struct JsonbEntry
+{
+	Interned	text;			/* first */
+	Datum		value;
+} JsonbEntry;
+
+/* The text of a structure, as given, and its id. */
+typedef struct StructureText
+{
+	Interned	text;			/* first */
+	StructureEntry *structure;
+} StructureText;
+
+typedef struct TagEntry
+{
+	Interned	name;			/* first */
+	bool		needed;
+	int64		id;				/* 0: not found */
+} TagEntry;
+
+typedef struct MimetypeEntry
+{
+	Interned	text;			/* first */
+	Datum		value;			/* text */
+} MimetypeEntry;
+
+typedef MimetypeEntry ParameterEntry;
+
+/* The data sources of all rows follow one another in a row's order, and so do
+ * the assets of all data sources. */
+typedef struct DataSource
+{
+	StructureEntry *structure;	/* NULL: none */
+	MimetypeEntry *mimetype;
+	JsonbEntry *parameters;
+	JsonbEntry *properties;
+	Oid			family;
+	Oid			management;
+	int32		n_assets;
+} DataSource;
+
+typedef struct AssetUse
+{
+	AssetEntry *asset;
+	ParameterEntry *parameter;	/* NULL: none */
+	int32		num;
+	bool		has_num;
+} AssetUse;
+
+typedef struct DataSources
+{
+	DataSource *sources;
+	int64		n_sources;
+	int64		allocated_sources;
+	AssetUse   *uses;
+	int64		n_uses;
+	int64		allocated_uses;
+	InternTable *assets;		/* AssetEntry */
+	InternTable *structures;	/* StructureEntry */
+	InternTable *structure_texts;	/* StructureText */
+	InternTable *jsonbs;		/* JsonbEntry */
+	InternTable *mimetypes;		/* MimetypeEntry */
+	InternTable *parameters;	/* ParameterEntry */
+	JsonTreeArena *arena;
+} DataSources;
+
+typedef struct Registration
+{
+	TiledLayout layout;
+	OnConflict	on_conflict;
+	MemoryContext context;
+	Tuplestorestate *store;		/* the batch, row by row, as in BatchColumn */
+	TupleDesc	store_desc;
+	PathTree   *paths;
+	BatchRow   *rows;
+	int64		n_rows;
+	int64		allocated_rows;
+	DataSources sources;
+	InternTable *tags;			/* TagEntry */
+	TagEntry  **row_tags;		/* of all rows, one after the other */
+	int64		n_row_tags;
+	int64		allocated_row_tags;
+} Registration;
+
+/* batch.c */
+extern void batch_read(Registration *registration, Oid batch);
+
+/* data_sources.c */
+extern void data_sources_init(DataSources *sources);
+extern int32 data_sources_parse(DataSources *sources, const TiledLayout *layout,
+								const char *text, Size length);
+
+/* specs.c */
+extern Datum specs_normalize(Datum specs);
+
+/* resolve.c */
+extern void resolve_nodes(Registration *registration);
+extern void resolve_structures(Registration *registration);
+extern void resolve_assets(Registration *registration);
+extern void resolve_tags(Registration *registration);
+
+/* store.c */
+extern void store_batch(Registration *registration);
+
+#endif							/* CATREG_REGISTRATION_H */
