@@ -4,13 +4,16 @@
  *	  Entries of one index, put there in the index's own order.
  *
  * Sorted entries fall on the same pages one after the other, and the last page
- * of all is found without a descent.  There are three ways:
+ * of all is found without a descent.  There are four ways:
  *
  * narrow: a B-tree over integers.  Entries are kept as integers, sorted, and
  *	handed to the B-tree in one reused tuple; what is left is the B-tree's own
  *	work.  When the memory is full they are put into the index, and collecting
  *	begins anew.
  * sorted: any other B-tree, by tuplesort, which knows every type's order.
+ * gathered: a GIN index.  Entries are gathered by key and put in as CREATE INDEX
+ *	does (ginbuild.c), past the list of pending entries, which would be written
+ *	and read again.
  * direct: all other indexes, and every index of a statement of a few rows.
  *
  *-------------------------------------------------------------------------
@@ -18,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/gin_private.h"
 #include "access/itup.h"
 #include "access/nbtree.h"
 #include "catalog/index.h"
@@ -62,7 +66,19 @@ struct IndexFeed
 
 	/* sorted */
 	Tuplesortstate *sort;		/* NULL: not collecting */
+
+	/* gathered */
+	struct Gathered *gathered;	/* NULL: not collecting */
 };
+
+typedef struct Gathered
+{
+	GinState	state;
+	BuildAccumulator entries;
+	MemoryContext entry_context;	/* of the entries */
+	MemoryContext key_context;	/* of one row's keys */
+	Size		memory;
+} Gathered;
 
 static inline int
 compare_entries(const NarrowEntry *a, const NarrowEntry *b)
@@ -130,6 +146,36 @@ index_feed_create(Relation heap, Relation index, IndexInfo *info, EState *estate
 }
 
 /*
+ * Begins anew; the accumulator itself lives with its entries.
+ */
+static void
+gathered_clear(Gathered *gathered)
+{
+	MemoryContext before;
+
+	MemoryContextReset(gathered->entry_context);
+	before = MemoryContextSwitchTo(gathered->entry_context);
+	ginInitBA(&gathered->entries);
+	MemoryContextSwitchTo(before);
+}
+
+static void
+begin_gathered(IndexFeed *feed, Size memory)
+{
+	Gathered   *gathered = palloc0(sizeof(Gathered));
+
+	initGinState(&gathered->state, feed->index);
+	gathered->entries.ginstate = &gathered->state;
+	gathered->entry_context = AllocSetContextCreate(CurrentMemoryContext, "catreg GIN entries",
+													ALLOCSET_DEFAULT_SIZES);
+	gathered->key_context = AllocSetContextCreate(CurrentMemoryContext, "catreg GIN keys",
+												  ALLOCSET_DEFAULT_SIZES);
+	gathered->memory = memory;
+	gathered_clear(gathered);
+	feed->gathered = gathered;
+}
+
+/*
  * From now on entries are collected, in so much memory (bytes), before they
  * are put into the index.
  */
@@ -162,6 +208,9 @@ index_feed_collect(IndexFeed *feed, Size memory)
 		feed->sort = tuplesort_begin_index_btree(feed->heap, feed->index, false,
 												 false, (int) Max(memory / 1024, 64),
 												 NULL, TUPLESORT_NONE);
+	else if (feed->index->rd_rel->relam == GIN_AM_OID &&
+			 feed->index->rd_indam->aminsert == gininsert)
+		begin_gathered(feed, memory);
 	MemoryContextSwitchTo(before);
 }
 
@@ -229,6 +278,55 @@ put_narrow(IndexFeed *feed, TupleTableSlot *slot)
 	return true;
 }
 
+/*
+ * Puts the gathered entries into the index, in the order of its keys.
+ */
+static void
+drain_gathered(Gathered *gathered)
+{
+	ItemPointerData *items;
+	Datum		key;
+	GinNullCategory category;
+	OffsetNumber column;
+	uint32		n_items;
+
+	ginBeginBAScan(&gathered->entries);
+	while ((items = ginGetBAEntry(&gathered->entries, &column, &key, &category, &n_items)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ginEntryInsert(&gathered->state, column, key, category, items, n_items, NULL);
+		MemoryContextReset(gathered->key_context);
+	}
+	gathered_clear(gathered);
+}
+
+static void
+put_gathered(IndexFeed *feed, const Datum *values, const bool *nulls, ItemPointer tid)
+{
+	Gathered   *gathered = feed->gathered;
+	MemoryContext before = CurrentMemoryContext;
+
+	for (int i = 0; i < RelationGetDescr(feed->index)->natts; i++)
+	{
+		GinNullCategory *categories;
+		Datum	   *keys;
+		int32		n_keys;
+
+		MemoryContextSwitchTo(gathered->key_context);
+		keys = ginExtractEntries(&gathered->state, i + 1, values[i], nulls[i],
+								 &n_keys, &categories);
+		MemoryContextSwitchTo(gathered->entry_context);
+		ginInsertBAEntries(&gathered->entries, tid, i + 1, keys, categories, n_keys);
+		MemoryContextReset(gathered->key_context);
+	}
+	if (gathered->entries.allocatedMemory >= gathered->memory)
+	{
+		MemoryContextSwitchTo(gathered->key_context);
+		drain_gathered(gathered);
+	}
+	MemoryContextSwitchTo(before);
+}
+
 static bool
 satisfies_predicate(IndexFeed *feed)
 {
@@ -262,6 +360,8 @@ index_feed_put(IndexFeed *feed, TupleTableSlot *slot)
 	if (feed->sort != NULL)
 		tuplesort_putindextuplevalues(feed->sort, feed->index, &slot->tts_tid,
 									  values, nulls);
+	else if (feed->gathered != NULL)
+		put_gathered(feed, values, nulls, &slot->tts_tid);
 	else
 		index_insert(feed->index, values, nulls, &slot->tts_tid, feed->heap,
 					 feed->check, false, feed->info);
@@ -305,6 +405,11 @@ index_feed_finish(IndexFeed *feed)
 		drain_narrow(feed);
 	if (feed->sort != NULL)
 		drain_sorted(feed);
+	if (feed->gathered != NULL)
+	{
+		MemoryContextSwitchTo(feed->gathered->key_context);
+		drain_gathered(feed->gathered);
+	}
 	MemoryContextSwitchTo(before);
 	ResetPerTupleExprContext(feed->estate);
 }

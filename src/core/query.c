@@ -31,6 +31,7 @@ typedef struct PlanEntry
 {
 	PlanKey		key;
 	SPIPlanPtr	plan;
+	bool		forgotten;		/* see query_forget() */
 } PlanEntry;
 
 static HTAB *plans = NULL;
@@ -74,7 +75,7 @@ query_plan(Oid relid, QueryId query, QueryText write_text, const void *arg,
 	StringInfoData text;
 	SPIPlanPtr	plan;
 
-	if (entry->plan != NULL && SPI_plan_is_valid(entry->plan))
+	if (entry->plan != NULL && !entry->forgotten && SPI_plan_is_valid(entry->plan))
 		return entry->plan;
 
 	if (entry->plan != NULL)
@@ -97,7 +98,26 @@ query_plan(Oid relid, QueryId query, QueryText write_text, const void *arg,
 	/* preparing may have run invalidations, and they may have used the table */
 	entry = plan_entry(relid, query);
 	entry->plan = plan;
+	entry->forgotten = false;
 	return plan;
+}
+
+/*
+ * Has the texts of a relation's queries written again, since they depend on
+ * something that is no part of a plan, a definition.
+ */
+void
+query_forget(Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	PlanEntry  *entry;
+
+	if (plans == NULL)
+		return;
+	hash_seq_init(&scan, plans);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (entry->key.relid == relid)
+			entry->forgotten = true;
 }
 
 /*
