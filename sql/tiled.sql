@@ -96,3 +96,9 @@ END
 $$;
 COMMENT ON FUNCTION catreg.tiled_enable_closure_trigger(regclass, boolean) IS
     'internal: switches Tiled''s own closure trigger';
+
+CREATE FUNCTION catreg.delete_nodes(paths text[], catalog regnamespace DEFAULT 'public',
+        OUT path text, OUT nodes bigint, OUT assets bigint, OUT structures bigint)
+    RETURNS SETOF record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.delete_nodes(text[], regnamespace) IS
+    'deletes nodes and all below them, with the assets and structures that nothing uses any more; a row for each path: how many went';

@@ -269,7 +269,7 @@ foreign_key_check(Relation rel, AttrNumber column, Oid references,
 	else
 	{
 		for (int64 i = 0; i < keys->n; i++)
-			if (!key_scan_lock_key(scan, keys->ids[i]))
+			if (!key_scan_lock_key(scan, keys->ids[i], LockTupleKeyShare))
 				report_missing(rel, column, referenced, psprintf(INT64_FORMAT, keys->ids[i]));
 		key_scan_end(scan);
 	}

@@ -127,47 +127,85 @@ key_scan_next(KeyScan *scan)
 }
 
 /*
- * Locks FOR KEY SHARE the row that has a unique key; false: there is none.
+ * Locks the row that the scan is at; false: it is gone, or its newest version
+ * has another key.
  *
  * As ExecLockRows() does it in PostgreSQL's nodeLockRows.c: waits for whoever
- * is about to delete the row, and takes its newest version.
+ * is changing the row, and takes its newest version.
+ */
+static bool
+lock_row(KeyScan *scan, LockTupleMode mode)
+{
+	int64		key = datum_get_id(scan->type, scan->key.sk_argument);
+	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	TM_FailureData failure;
+	bool		isnull;
+
+	if (!IsolationUsesXactSnapshot())
+		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	switch (table_tuple_lock(scan->rel, &scan->slot->tts_tid, scan->snapshot,
+							 scan->slot, GetCurrentCommandId(false),
+							 mode, LockWaitBlock, flags, &failure))
+	{
+		case TM_Ok:
+			return !failure.traversed ||
+				datum_get_id(scan->type, slot_getattr(scan->slot, scan->column, &isnull)) == key;
+		case TM_SelfModified:
+			return false;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update")));
+			return false;
+		default:
+			elog(ERROR, "unexpected result of locking a row");
+	}
+}
+
+/*
+ * Locks the row that has a unique key; false: there is none.
  */
 bool
-key_scan_lock_key(KeyScan *scan, int64 key)
+key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode)
 {
 	key_scan_seek(scan, key);
 	while (key_scan_next(scan) != NULL)
-	{
-		int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
-		TM_FailureData failure;
-		bool		isnull;
+		if (lock_row(scan, mode))
+			return true;
+	return false;
+}
 
-		if (!IsolationUsesXactSnapshot())
-			flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
-		switch (table_tuple_lock(scan->rel, &scan->slot->tts_tid, scan->snapshot,
-								 scan->slot, GetCurrentCommandId(false),
-								 LockTupleKeyShare, LockWaitBlock, flags, &failure))
+/*
+ * Deletes the row that the scan is at, as simple_table_tuple_delete() does: no
+ * trigger fires.  false: somebody has done so before.
+ */
+bool
+key_scan_delete(KeyScan *scan)
+{
+	for (;;)
+	{
+		TM_FailureData failure;
+		ItemPointerData tid = scan->slot->tts_tid;
+
+		switch (table_tuple_delete(scan->rel, &tid, GetCurrentCommandId(true),
+								   scan->snapshot, InvalidSnapshot, true,
+								   &failure, false))
 		{
 			case TM_Ok:
-				/* a newer version may have another key */
-				if (!failure.traversed ||
-					datum_get_id(scan->type, slot_getattr(scan->slot, scan->column, &isnull)) == key)
-					return true;
-				break;
+				return true;
 			case TM_SelfModified:
-				break;
-			case TM_Updated:
 			case TM_Deleted:
-				if (IsolationUsesXactSnapshot())
-					ereport(ERROR,
-							(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							 errmsg("could not serialize access due to concurrent update")));
+				return false;
+			case TM_Updated:
+				if (!lock_row(scan, LockTupleExclusive))
+					return false;
 				break;
 			default:
-				elog(ERROR, "unexpected result of locking a row");
+				elog(ERROR, "unexpected result of deleting a row");
 		}
 	}
-	return false;
 }
 
 void

@@ -9,6 +9,7 @@
 #define CATREG_KEY_SCAN_H
 
 #include "executor/tuptable.h"
+#include "nodes/lockoptions.h"
 #include "utils/rel.h"
 
 typedef struct KeyScan KeyScan;
@@ -16,7 +17,8 @@ typedef struct KeyScan KeyScan;
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
-extern bool key_scan_lock_key(KeyScan *scan, int64 key);
+extern bool key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode);
+extern bool key_scan_delete(KeyScan *scan);
 extern void key_scan_end(KeyScan *scan);
 
 #endif							/* CATREG_KEY_SCAN_H */

@@ -102,32 +102,6 @@ write_batch_query(StringInfo query, Oid batch)
 	appendStringInfo(query, " FROM %s", query_relation(batch));
 }
 
-/*
- * The entry of the container that a path names.
- */
-static PathEntry *
-find_container(Registration *registration, const char *path)
-{
-	PathEntry  *entry = path_tree_root(registration->paths);
-	const char *key = path;
-
-	while (*key != '\0')
-	{
-		const char *end = strchr(key, '/');
-		int			length = (end != NULL) ? (int) (end - key) : (int) strlen(key);
-
-		if (length == 0 || (end != NULL && end[1] == '\0'))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("malformed path \"%s\"", path),
-					 errdetail("It has an empty key."),
-					 errhint("A path is keys joined by \"/\", with none before the first or after the last; '' is the root.")));
-		entry = path_tree_child(registration->paths, entry, key, length);
-		key += length + (end != NULL ? 1 : 0);
-	}
-	return entry;
-}
-
 static void
 check_key(const char *key)
 {
@@ -289,7 +263,7 @@ read_row(Registration *registration, RowContext *context, Datum *values, bool *n
 	check_key(key);
 	if (*container == NULL || strcmp(parent, container_path->data) != 0)
 	{
-		*container = find_container(registration, parent);
+		*container = path_tree_find(registration->paths, parent);
 		resetStringInfo(container_path);
 		appendStringInfoString(container_path, parent);
 	}

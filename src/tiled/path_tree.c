@@ -140,6 +140,34 @@ path_tree_child(PathTree *tree, PathEntry *parent, const char *key, int length)
 	return entry;
 }
 
+/*
+ * The entry of a '/'-separated path, made where there is none.
+ *
+ * Error: invalid_parameter_value for an empty key.
+ */
+PathEntry *
+path_tree_find(PathTree *tree, const char *path)
+{
+	PathEntry  *entry = path_tree_root(tree);
+	const char *key = path;
+
+	while (*key != '\0')
+	{
+		const char *end = strchr(key, '/');
+		int			length = (end != NULL) ? (int) (end - key) : (int) strlen(key);
+
+		if (length == 0 || (end != NULL && end[1] == '\0'))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("malformed path \"%s\"", path),
+					 errdetail("It has an empty key."),
+					 errhint("A path is keys joined by \"/\", with none before the first or after the last; '' is the root.")));
+		entry = path_tree_child(tree, entry, key, length);
+		key += length + (end != NULL ? 1 : 0);
+	}
+	return entry;
+}
+
 int64
 path_tree_size(const PathTree *tree)
 {

@@ -28,6 +28,7 @@ extern PathTree *path_tree_create(int64 expected);
 extern PathEntry *path_tree_root(PathTree *tree);
 extern PathEntry *path_tree_child(PathTree *tree, PathEntry *parent,
 								  const char *key, int length);
+extern PathEntry *path_tree_find(PathTree *tree, const char *path);
 extern int64 path_tree_size(const PathTree *tree);
 extern PathEntry *path_tree_entry(const PathTree *tree, int64 i);
 extern int	path_tree_depth(const PathTree *tree);

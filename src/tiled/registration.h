@@ -172,6 +172,7 @@ extern int32 data_sources_parse(DataSources *sources, const TiledLayout *layout,
 extern Datum specs_normalize(Datum specs);
 
 /* resolve.c */
+extern void resolve_paths(PathTree *paths, Oid nodes);
 extern void resolve_nodes(Registration *registration);
 extern void resolve_structures(Registration *registration);
 extern void resolve_assets(Registration *registration);

@@ -104,7 +104,7 @@ become_owner(Oid table, QueryUser *before)
 }
 
 static void
-look_up_nodes(Registration *registration, Wanted *wanted)
+look_up_nodes(PathTree *paths, Oid nodes, Wanted *wanted)
 {
 	const char *query;
 
@@ -113,12 +113,12 @@ look_up_nodes(Registration *registration, Wanted *wanted)
 	query = psprintf("SELECT w.position, n.id FROM " WANTED " w (position, parent, key) "
 					 "JOIN %s n ON n.parent OPERATOR(pg_catalog.=) w.parent "
 					 "AND n.key OPERATOR(pg_catalog.=) w.key",
-					 query_relation(registration->layout.nodes));
+					 query_relation(nodes));
 	wanted_query(wanted, query);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
-		PathEntry  *entry = path_tree_entry(registration->paths, result_integer(i, 1, &isnull));
+		PathEntry  *entry = path_tree_entry(paths, result_integer(i, 1, &isnull));
 
 		entry->id = result_integer(i, 2, &isnull);
 		entry->known = true;
@@ -128,12 +128,12 @@ look_up_nodes(Registration *registration, Wanted *wanted)
 
 /*
  * Finds the nodes that are in the catalog already, a level of the tree at a
- * time: a node whose parent is not there is not there either.
+ * time: a node whose parent is not there is not there either.  With the
+ * caller's rights, SPI connected.
  */
-static void
-look_up_paths(Registration *registration)
+void
+resolve_paths(PathTree *paths, Oid nodes)
 {
-	PathTree   *paths = registration->paths;
 	int64		size = path_tree_size(paths);
 	PathEntry  *root = path_tree_root(paths);
 	Wanted		wanted;
@@ -157,9 +157,9 @@ look_up_paths(Registration *registration)
 				continue;
 			wanted_add(&wanted, (int) i, entry->parent->id, entry->key, entry->key_length);
 			if (wanted.n == KEYS_A_QUERY)
-				look_up_nodes(registration, &wanted);
+				look_up_nodes(paths, nodes, &wanted);
 		}
-		look_up_nodes(registration, &wanted);
+		look_up_nodes(paths, nodes, &wanted);
 	}
 }
 
@@ -184,7 +184,7 @@ check_parent(const PathEntry *entry)
 void
 resolve_nodes(Registration *registration)
 {
-	look_up_paths(registration);
+	resolve_paths(registration->paths, registration->layout.nodes);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
 		BatchRow   *row = &registration->rows[i];
