@@ -122,10 +122,13 @@ attempt_in_subtransaction(Registration *registration, bool last)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (last || !is_concurrent_key(registration, error))
-			PG_RE_THROW();
 		FlushErrorState();
+		/* before anything else: nobody above knows of the subtransaction */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (last || !is_concurrent_key(registration, error))
+			ReThrowError(error);
 
 		/* the row is not in our snapshot, and never will be */
 		if (IsolationUsesXactSnapshot())

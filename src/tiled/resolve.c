@@ -359,6 +359,26 @@ make_principal_tags(Registration *registration, Wanted *wanted)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+static void
+check_tags(Registration *registration)
+{
+	int64		tag = 0;
+
+	for (int64 i = 0; i < registration->n_rows; i++)
+	{
+		BatchRow   *row = &registration->rows[i];
+
+		for (int t = 0; t < row->n_tags; t++, tag++)
+			if (row->status == NODE_INSERTED && registration->row_tags[tag]->id == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+						 errmsg("access tag \"%s\" of node \"%s\" is not defined",
+								registration->row_tags[tag]->name.text,
+								path_entry_path(row->entry)),
+						 errhint("Only tags that begin with \"user:\" or \"service:\" are made when they are first used.")));
+	}
+}
+
 /*
  * Finds, and locks FOR KEY SHARE, the access tags that the new nodes carry.
  *
@@ -397,14 +417,5 @@ resolve_tags(Registration *registration)
 	}
 	query_return(&before);
 
-	for (int64 i = 0; i < intern_count(tags); i++)
-	{
-		TagEntry   *tag = intern_entry(tags, i);
-
-		if (tag->needed && tag->id == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("access tag \"%s\" is not defined", tag->name.text),
-					 errhint("Only tags that begin with \"user:\" or \"service:\" are made when they are first used.")));
-	}
+	check_tags(registration);
 }
