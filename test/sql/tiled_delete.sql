@@ -80,28 +80,28 @@ SELECT * FROM pg_temp.try($$SELECT * FROM catreg.delete_nodes('{a}')$$);
 ROLLBACK;
 
 -- rights: those of the caller on nodes, assets and structures; what refers to them goes along
-CREATE ROLE catreg_deleter;
-GRANT SELECT ON public.nodes TO catreg_deleter;
-SET ROLE catreg_deleter;
+CREATE ROLE regress_catreg_deleter;
+GRANT SELECT ON public.nodes TO regress_catreg_deleter;
+SET ROLE regress_catreg_deleter;
 SELECT * FROM pg_temp.try($$SELECT * FROM catreg.delete_nodes('{a/b}')$$);
 RESET ROLE;
-GRANT DELETE ON public.nodes, public.assets, public.structures TO catreg_deleter;
-GRANT SELECT ON public.assets, public.structures TO catreg_deleter;
-SET ROLE catreg_deleter;
+GRANT DELETE ON public.nodes, public.assets, public.structures TO regress_catreg_deleter;
+GRANT SELECT ON public.assets, public.structures TO regress_catreg_deleter;
+SET ROLE regress_catreg_deleter;
 BEGIN;
 SELECT * FROM catreg.delete_nodes('{a/b}');
 ROLLBACK;
 RESET ROLE;
 ALTER TABLE public.nodes ENABLE ROW LEVEL SECURITY;
-CREATE POLICY seen ON public.nodes TO catreg_deleter USING (key <> 'c');
-SET ROLE catreg_deleter;
+CREATE POLICY seen ON public.nodes TO regress_catreg_deleter USING (key <> 'c');
+SET ROLE regress_catreg_deleter;
 SELECT * FROM pg_temp.try($$SELECT * FROM catreg.delete_nodes('{c}')$$);
 BEGIN;
 SELECT * FROM catreg.delete_nodes('{a/b}');
 ROLLBACK;
 RESET ROLE;
-DROP OWNED BY catreg_deleter;
-DROP ROLE catreg_deleter;
+DROP OWNED BY regress_catreg_deleter;
+DROP ROLE regress_catreg_deleter;
 
 -- all
 SELECT * FROM catreg.delete_nodes('{a,c,d}');
