@@ -2,8 +2,10 @@
 \set test tiled_attach
 \set version '0.2.16'
 \set ECHO none
-\ir include/tiled.psql
-\set ECHO queries
+\getenv testdir PG_ABS_SRCDIR
+\set setup :testdir '/sql/include/tiled.psql'
+\i :setup
+\set ECHO all
 
 -- before attaching, Tiled's own trigger keeps the closure, for register_nodes too
 INSERT INTO batch VALUES ('', 'a', 'container', '{}', NULL, NULL, '{"user": "alice"}', NULL), ('a', 'b', 'array', NULL, NULL, NULL, NULL, pg_temp.source('file:///1'));

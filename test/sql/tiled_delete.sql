@@ -2,8 +2,10 @@
 \set test tiled_delete
 \set version '0.2.20'
 \set ECHO none
-\ir include/tiled.psql
-\set ECHO queries
+\getenv testdir PG_ABS_SRCDIR
+\set setup :testdir '/sql/include/tiled.psql'
+\i :setup
+\set ECHO all
 SELECT catreg.attach_tiled();
 INSERT INTO batch VALUES ('', 'a', 'container', NULL, NULL, '["public"]', NULL, NULL), ('a', 'b', 'container', NULL, NULL, NULL, NULL, NULL),
     ('a/b', '1', 'array', NULL, NULL, NULL, NULL, pg_temp.source('file:///1', '1')), ('a/b', '2', 'array', NULL, NULL, NULL, NULL, pg_temp.source('file:///2', '2')),

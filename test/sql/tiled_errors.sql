@@ -2,8 +2,10 @@
 \set test tiled_errors
 \set version '0.2.20'
 \set ECHO none
-\ir include/tiled.psql
-\set ECHO queries
+\getenv testdir PG_ABS_SRCDIR
+\set setup :testdir '/sql/include/tiled.psql'
+\i :setup
+\set ECHO all
 SELECT catreg.attach_tiled();
 
 -- paths and keys

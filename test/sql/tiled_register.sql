@@ -2,15 +2,17 @@
 \set test tiled_register
 \set version '0.2.20'
 \set ECHO none
-\ir include/tiled.psql
-\set ECHO queries
+\getenv testdir PG_ABS_SRCDIR
+\set setup :testdir '/sql/include/tiled.psql'
+\i :setup
+\set ECHO all
 SELECT catreg.attach_tiled();
 
 -- any order, any depth, parents in the catalog or in the batch
 INSERT INTO batch VALUES ('a/b/c', 'd', 'container', '{"n": 4}', NULL), ('a', 'b', 'container', NULL, NULL), ('', 'a', 'container', '{"n": 1}', NULL),
     ('a/b', 'c', 'container', '{"n": 3}', '[{"name": "XDI"}, {"name": "x", "version": "2"}]');
 SELECT * FROM catreg.register_nodes('batch');
-SELECT id, parent, key, structure_family, metadata, specs, time_created = now()::timestamp AS created, time_updated = now()::timestamp AS updated FROM public.nodes ORDER BY id;
+SELECT id, parent, key, structure_family, metadata, specs, time_updated = time_created AS new FROM public.nodes ORDER BY id;
 SELECT * FROM public.nodes_closure ORDER BY descendant, depth;
 SELECT * FROM catreg.check_closure('nodes');
 
@@ -66,7 +68,7 @@ TABLE pg_temp.counts;
 SELECT last_value FROM public.nodes_id_seq;
 SELECT * FROM catreg.register_nodes('batch', on_conflict => 'replace');
 SELECT * FROM catreg.register_nodes('batch', on_conflict => 'replace');
-SELECT key, metadata, specs, time_updated = now()::timestamp AS updated FROM public.nodes WHERE key IN ('a', 'new', 'again') ORDER BY id;
+SELECT key, metadata, specs, time_updated > time_created AS updated FROM public.nodes WHERE key IN ('a', 'new', 'again') ORDER BY id;
 SELECT n.key, revision_number, r.metadata, r.specs FROM public.revisions r JOIN public.nodes n ON n.id = node_id ORDER BY 1, 2;
 SELECT last_value FROM public.nodes_id_seq;
 INSERT INTO batch VALUES ('', 'twice', 'container', '{"n": 1}'), ('', 'twice', 'container', '{"n": 2}');
