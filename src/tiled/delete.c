@@ -4,13 +4,14 @@
  *	  delete_nodes: subtrees, with the assets and structures that nothing uses
  *	  any more.
  *
- * All nodes are locked FOR UPDATE first, and then the assets and structures
- * that may have to go.  A new reference to any of them waits for that lock, so
- * what the look-ups find afterwards, with a snapshot taken after the locks,
- * stays true to the end of the transaction.  Then the rows are deleted,
- * referring ones first, without the eight foreign-key triggers that each node
- * would fire, where remover_refusal() finds nothing against it; otherwise by
- * DELETE, and the foreign keys cascade.
+ * All nodes are locked FOR UPDATE first, from the top down, and then the
+ * structures and assets that may have to go, in the order in which a
+ * registration locks and makes them.  A new reference to any of them waits for
+ * that lock, so what the look-ups find afterwards, with a snapshot taken after
+ * the locks, stays true to the end of the transaction.  Then the rows are
+ * deleted, referring ones first, without the eight foreign-key triggers that
+ * each node would fire, where remover_refusal() finds nothing against it;
+ * otherwise by DELETE, and the foreign keys cascade.
  *
  *-------------------------------------------------------------------------
  */
@@ -674,8 +675,8 @@ delete_nodes(PG_FUNCTION_ARGS)
 	find_paths(deletion, paths);
 	collect_nodes(deletion);
 	collect_sources(deletion);
-	collect_assets(deletion);
 	collect_structures(deletion);
+	collect_assets(deletion);
 	if (may_remove_all(deletion))
 		remove_all(deletion);
 	else

@@ -131,6 +131,7 @@ path_tree_child(PathTree *tree, PathEntry *parent, const char *key, int length)
 	entry->key = copy;
 	entry->key_length = length;
 	entry->depth = parent->depth + 1;
+	entry->position = tree->n_entries - 1;
 	entry->row = -1;
 	entry->id = 0;
 	entry->known = false;

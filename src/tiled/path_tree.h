@@ -16,6 +16,7 @@ typedef struct PathEntry
 	const char *key;
 	int			key_length;
 	int			depth;			/* 0: the root */
+	int64		position;		/* in the tree's list */
 	int64		row;			/* of the batch; -1: none, just a path's part */
 	int64		id;				/* of the node; see known and is_new */
 	bool		known;			/* it is in the catalog */

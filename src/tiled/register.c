@@ -75,6 +75,7 @@ attempt(Registration *registration)
 	SPI_connect();
 	before = MemoryContextSwitchTo(context);
 	resolve_nodes(registration);
+	lock_parents(registration);
 	resolve_structures(registration);
 	resolve_assets(registration);
 	resolve_tags(registration);

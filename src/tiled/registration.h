@@ -174,6 +174,7 @@ extern Datum specs_normalize(Datum specs);
 /* resolve.c */
 extern void resolve_paths(PathTree *paths, Oid nodes);
 extern void resolve_nodes(Registration *registration);
+extern void lock_parents(Registration *registration);
 extern void resolve_structures(Registration *registration);
 extern void resolve_assets(Registration *registration);
 extern void resolve_tags(Registration *registration);

@@ -15,6 +15,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "core/ids.h"
+#include "core/key_scan.h"
 #include "core/query.h"
 #include "tiled/registration.h"
 
@@ -211,6 +213,61 @@ resolve_nodes(Registration *registration)
 }
 
 /*
+ * Locks FOR KEY SHARE the nodes of the catalog above the new ones, as their
+ * foreign keys will: from the root downwards, and before anything else is
+ * locked.  delete_nodes() goes the same way, so that neither waits for the
+ * other in a circle.
+ *
+ * Error: foreign_key_violation where one has been deleted meanwhile.
+ */
+void
+lock_parents(Registration *registration)
+{
+	PathTree   *paths = registration->paths;
+	bool	   *above = palloc0(sizeof(bool) * path_tree_size(paths));
+	Relation	nodes = table_open(registration->layout.nodes, RowShareLock);
+	QueryUser	before;
+	KeyScan    *scan;
+
+	for (int64 i = 0; i < registration->n_rows; i++)
+	{
+		PathEntry  *at = registration->rows[i].entry->parent;
+
+		if (registration->rows[i].status != NODE_INSERTED)
+			continue;
+		for (; at != NULL && !above[at->position]; at = at->parent)
+			above[at->position] = true;
+	}
+
+	query_become(RelationGetForm(nodes)->relowner, &before);
+	scan = key_scan_begin(nodes, get_attnum(registration->layout.nodes, "id"), INT4OID);
+	for (int depth = 0; depth < path_tree_depth(paths); depth++)
+	{
+		IdList		ids;
+
+		id_list_init(&ids);
+		for (int64 i = 0; i < path_tree_size(paths); i++)
+		{
+			PathEntry  *entry = path_tree_entry(paths, i);
+
+			if (above[i] && entry->known && entry->depth == depth)
+				id_list_add(&ids, entry->id);
+		}
+		id_list_sort_unique(&ids);
+		for (int64 i = 0; i < ids.n; i++)
+			if (!key_scan_lock_key(scan, ids.ids[i], LockTupleKeyShare))
+				ereport(ERROR,
+						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+						 errmsg("node " INT64_FORMAT ", above nodes of the batch, has been deleted",
+								ids.ids[i])));
+	}
+	key_scan_end(scan);
+	query_return(&before);
+	table_close(nodes, NoLock);
+	pfree(above);
+}
+
+/*
  * Notes what the new nodes need: data sources of nodes that exist stay as they
  * are.
  */
@@ -263,7 +320,7 @@ resolve_structures(Registration *registration)
 	mark_needed(registration);
 	wanted_init(&wanted, intern_count(structures));
 	query = psprintf("SELECT w.position, s.id FROM " WANTED " w (position, nothing, id) "
-					 "JOIN %s s ON s.id OPERATOR(pg_catalog.=) w.id FOR KEY SHARE OF s",
+					 "JOIN %s s ON s.id OPERATOR(pg_catalog.=) w.id ORDER BY s.id FOR KEY SHARE OF s",
 					 query_relation(registration->layout.structures));
 	become_owner(registration->layout.structures, &before);
 	for (int64 i = 0; i < intern_count(structures); i++)
@@ -297,7 +354,7 @@ resolve_assets(Registration *registration)
 
 	wanted_init(&wanted, intern_count(assets));
 	query = psprintf("SELECT w.position, a.id, a.size FROM " WANTED " w (position, nothing, uri) "
-					 "JOIN %s a ON a.data_uri OPERATOR(pg_catalog.=) w.uri FOR KEY SHARE OF a",
+					 "JOIN %s a ON a.data_uri OPERATOR(pg_catalog.=) w.uri ORDER BY a.id FOR KEY SHARE OF a",
 					 query_relation(registration->layout.assets));
 	become_owner(registration->layout.assets, &before);
 	for (int64 i = 0; i < intern_count(assets); i++)
@@ -398,7 +455,7 @@ resolve_tags(Registration *registration)
 	wanted_init(&wanted, intern_count(tags));
 	make_principal_tags(registration, &wanted);
 	query = psprintf("SELECT w.position, t.id FROM " WANTED " w (position, nothing, name) "
-					 "JOIN %s t ON t.name OPERATOR(pg_catalog.=) w.name FOR KEY SHARE OF t",
+					 "JOIN %s t ON t.name OPERATOR(pg_catalog.=) w.name ORDER BY t.id FOR KEY SHARE OF t",
 					 query_relation(registration->layout.access_tags));
 	become_owner(registration->layout.access_tags, &before);
 	for (int64 i = 0; i < intern_count(tags); i++)

@@ -3,9 +3,10 @@
  * src/tiled/store.c
  *	  Writes a batch whose references are resolved into the catalog's tables.
  *
- * Structures come first, then assets, then nodes, each in the order of its
- * unique index: two sessions that register the same ones wait for one another
- * in the same order, and never in a circle.
+ * The nodes above are locked already (lock_parents()).  Structures come first,
+ * then assets, then nodes, each in the order of its unique index: two sessions
+ * that register the same ones wait for one another in the same order, and never
+ * in a circle.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +24,6 @@
 #include "utils/rel.h"
 
 #include "closure/closure.h"
-#include "core/foreign_key.h"
 #include "core/progress.h"
 #include "core/query.h"
 #include "core/writer.h"
@@ -181,20 +181,15 @@ empty_jsonb(const char *text)
 }
 
 /*
- * Checks what the fast way of writing nodes leaves out: parents that were there
- * before, and the closure.
+ * Keeps the closure, which the fast way of writing nodes leaves out.
  */
 static void
-complete_nodes(Registration *registration, Relation nodes, NewNodes *new_nodes,
-			   IdList *old_parents)
+store_closure(Registration *registration, NewNodes *new_nodes)
 {
 	const Closure *found = closure_get(registration->layout.nodes, true);
 	QueryUser	before;
 	Closure		closure;
 
-	foreign_key_check(nodes, get_attnum(RelationGetRelid(nodes), "parent"),
-					  RelationGetRelid(nodes), get_attnum(RelationGetRelid(nodes), "id"),
-					  INT4OID, old_parents);
 	if (found == NULL)
 		return;
 	closure = *found;
@@ -216,14 +211,12 @@ store_nodes(Registration *registration)
 	Datum		no_specs = empty_jsonb("[]");
 	Table		table;
 	NewNodes	new_nodes;
-	IdList		old_parents;
 	Datum		values[7];
 	bool		fast;
 
 	table_begin(&table, nodes, registration->layout.has_access_blob ? 7 : 6, names, 1, &key);
 	fast = writer_is_fast(table.writer);
 	new_nodes_init(&new_nodes);
-	id_list_init(&old_parents);
 	tuplestore_rescan(registration->store);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
@@ -243,13 +236,10 @@ store_nodes(Registration *registration)
 		writer_put(table.writer, values, NULL);
 		pfree(DatumGetPointer(values[2]));
 		new_nodes_add(&new_nodes, entry->id, entry->parent->id, false);
-		if (!entry->parent->is_new &&
-			(old_parents.n == 0 || old_parents.ids[old_parents.n - 1] != entry->parent->id))
-			id_list_add(&old_parents, entry->parent->id);
 	}
 	writer_end(table.writer);
 	if (fast)
-		complete_nodes(registration, table.rel, &new_nodes, &old_parents);
+		store_closure(registration, &new_nodes);
 	table_close(table.rel, NoLock);
 	ExecDropSingleTupleTableSlot(slot);
 }
