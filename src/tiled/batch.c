@@ -153,7 +153,7 @@ static void
 add_tag(Registration *registration, BatchRow *row, const char *name, int length)
 {
 	bool		found;
-	TagEntry   *tag = intern_text(registration->tags, name, length, &found);
+	Reference  *tag = intern_text(registration->tags, name, length, &found);
 
 	for (int i = 0; i < row->n_tags; i++)
 		if (registration->row_tags[registration->n_row_tags - 1 - i] == tag)
@@ -162,7 +162,7 @@ add_tag(Registration *registration, BatchRow *row, const char *name, int length)
 	{
 		registration->allocated_row_tags *= 2;
 		registration->row_tags = repalloc_huge(registration->row_tags,
-											   sizeof(TagEntry *) * registration->allocated_row_tags);
+											   sizeof(Reference *) * registration->allocated_row_tags);
 	}
 	registration->row_tags[registration->n_row_tags++] = tag;
 	row->n_tags++;

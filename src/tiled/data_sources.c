@@ -326,7 +326,7 @@ check_uses(AssetUse *uses, int n)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNIQUE_VIOLATION),
 					 errmsg("asset \"%s\" stands twice in a data source",
-							order[i]->asset->uri.text)));
+							order[i]->asset->reference.text.text)));
 
 	qsort(order, n, sizeof(AssetUse *), compare_by_parameter);
 	for (int i = 1; i < n; i++)

@@ -59,9 +59,9 @@ create_registration(Oid catalog, OnConflict on_conflict)
 	registration->allocated_rows = 64;
 	registration->rows = palloc(sizeof(BatchRow) * registration->allocated_rows);
 	data_sources_init(&registration->sources);
-	registration->tags = intern_create(sizeof(TagEntry));
+	registration->tags = intern_create(sizeof(Reference));
 	registration->allocated_row_tags = 64;
-	registration->row_tags = palloc(sizeof(TagEntry *) * registration->allocated_row_tags);
+	registration->row_tags = palloc(sizeof(Reference *) * registration->allocated_row_tags);
 	return registration;
 }
 
@@ -76,9 +76,7 @@ attempt(Registration *registration)
 	before = MemoryContextSwitchTo(context);
 	resolve_nodes(registration);
 	lock_parents(registration);
-	resolve_structures(registration);
-	resolve_assets(registration);
-	resolve_tags(registration);
+	resolve_references(registration);
 	store_batch(registration);
 	MemoryContextSwitchTo(before);
 	SPI_finish();

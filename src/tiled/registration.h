@@ -53,26 +53,30 @@ typedef struct BatchRow
 	NodeStatus	status;
 } BatchRow;
 
-/* An asset, once for all who use it. */
+/* Something that nodes refer to, once for all who do. */
+typedef struct Reference
+{
+	Interned	text;			/* first; its key in the catalog */
+	bool		needed;			/* by a new node */
+	bool		known;			/* it is in the catalog */
+	int64		id;				/* where it has one */
+} Reference;
+
+/* Its key is its data_uri. */
 typedef struct AssetEntry
 {
-	Interned	uri;			/* first */
+	Reference	reference;		/* first */
 	bool		is_directory;
 	bool		has_size;
-	bool		needed;
-	bool		known;			/* it is in the catalog */
 	bool		has_old_size;
 	int64		size;
 	int64		old_size;
-	int64		id;
 } AssetEntry;
 
 typedef struct StructureEntry
 {
-	Interned	id;				/* first */
+	Reference	reference;		/* first */
 	Datum		structure;		/* jsonb */
-	bool		needed;
-	bool		known;
 } StructureEntry;
 
 /* A text that stands for a jsonb. */
@@ -88,13 +92,6 @@ typedef struct StructureText
 	Interned	text;			/* first */
 	StructureEntry *structure;
 } StructureText;
-
-typedef struct TagEntry
-{
-	Interned	name;			/* first */
-	bool		needed;
-	int64		id;				/* 0: not found */
-} TagEntry;
 
 typedef struct MimetypeEntry
 {
@@ -154,8 +151,8 @@ typedef struct Registration
 	int64		n_rows;
 	int64		allocated_rows;
 	DataSources sources;
-	InternTable *tags;			/* TagEntry */
-	TagEntry  **row_tags;		/* of all rows, one after the other */
+	InternTable *tags;			/* Reference; the key is a tag's name */
+	Reference **row_tags;		/* of all rows, one after the other */
 	int64		n_row_tags;
 	int64		allocated_row_tags;
 } Registration;
@@ -175,9 +172,7 @@ extern Datum specs_normalize(Datum specs);
 extern void resolve_paths(PathTree *paths, Oid nodes);
 extern void resolve_nodes(Registration *registration);
 extern void lock_parents(Registration *registration);
-extern void resolve_structures(Registration *registration);
-extern void resolve_assets(Registration *registration);
-extern void resolve_tags(Registration *registration);
+extern void resolve_references(Registration *registration);
 
 /* store.c */
 extern void store_batch(Registration *registration);

@@ -267,6 +267,13 @@ lock_parents(Registration *registration)
 	pfree(above);
 }
 
+static void
+mark_unneeded(InternTable *table)
+{
+	for (int64 i = 0; i < intern_count(table); i++)
+		((Reference *) intern_entry(table, i))->needed = false;
+}
+
 /*
  * Notes what the new nodes need: data sources of nodes that exist stay as they
  * are.
@@ -279,13 +286,9 @@ mark_needed(Registration *registration)
 	int64		use = 0;
 	int64		tag = 0;
 
-	for (int64 i = 0; i < intern_count(sources->structures); i++)
-		((StructureEntry *) intern_entry(sources->structures, i))->needed = false;
-	for (int64 i = 0; i < intern_count(sources->assets); i++)
-		((AssetEntry *) intern_entry(sources->assets, i))->needed = false;
-	for (int64 i = 0; i < intern_count(registration->tags); i++)
-		((TagEntry *) intern_entry(registration->tags, i))->needed = false;
-
+	mark_unneeded(sources->structures);
+	mark_unneeded(sources->assets);
+	mark_unneeded(registration->tags);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
 		BatchRow   *row = &registration->rows[i];
@@ -296,9 +299,9 @@ mark_needed(Registration *registration)
 			DataSource *data_source = &sources->sources[source];
 
 			if (needed && data_source->structure != NULL)
-				data_source->structure->needed = true;
+				data_source->structure->reference.needed = true;
 			for (int u = 0; u < data_source->n_assets; u++, use++)
-				sources->uses[use].asset->needed |= needed;
+				sources->uses[use].asset->reference.needed |= needed;
 		}
 		for (int t = 0; t < row->n_tags; t++, tag++)
 			registration->row_tags[tag]->needed |= needed;
@@ -306,80 +309,70 @@ mark_needed(Registration *registration)
 }
 
 /*
- * Finds, and locks FOR KEY SHARE, the structures that are there already.  To
- * be called first, after resolve_nodes().
+ * Takes over what a look-up has found: position, id, and what else found()
+ * wants of the row.
  */
-void
-resolve_structures(Registration *registration)
+static void
+take_found(InternTable *table, void (*found) (Reference *reference, uint64 row))
 {
-	InternTable *structures = registration->sources.structures;
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		Reference  *reference = intern_entry(table, result_integer(row, 1, &isnull));
+
+		reference->known = true;
+		reference->id = result_integer(row, 2, &isnull);
+		if (found != NULL)
+			found(reference, row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Finds, and locks FOR KEY SHARE, what the new nodes refer to, in a table that
+ * has a key and columns to fetch, the first of them an integer.
+ */
+static void
+look_up(InternTable *table, Oid relid, const char *key, const char *columns,
+		void (*found) (Reference *reference, uint64 row))
+{
+	int64		n = intern_count(table);
 	Wanted		wanted;
 	QueryUser	before;
 	const char *query;
 
-	mark_needed(registration);
-	wanted_init(&wanted, intern_count(structures));
-	query = psprintf("SELECT w.position, s.id FROM " WANTED " w (position, nothing, id) "
-					 "JOIN %s s ON s.id OPERATOR(pg_catalog.=) w.id ORDER BY s.id FOR KEY SHARE OF s",
-					 query_relation(registration->layout.structures));
-	become_owner(registration->layout.structures, &before);
-	for (int64 i = 0; i < intern_count(structures); i++)
+	if (n == 0)
+		return;
+	/* in one order, so that two sessions do not wait in a circle */
+	query = psprintf("SELECT w.position, %s FROM " WANTED " w (position, nothing, key) "
+					 "JOIN %s t ON t.%s OPERATOR(pg_catalog.=) w.key ORDER BY t.id FOR KEY SHARE OF t",
+					 columns, query_relation(relid), key);
+	wanted_init(&wanted, n);
+	become_owner(relid, &before);
+	for (int64 i = 0; i < n; i++)
 	{
-		StructureEntry *entry = intern_entry(structures, i);
-		bool		isnull;
+		Reference  *reference = intern_entry(table, i);
 
-		entry->known = false;
-		if (entry->needed)
-			wanted_add(&wanted, (int) i, 0, entry->id.text, entry->id.length);
-		if (wanted.n == 0 || (wanted.n < KEYS_A_QUERY && i < intern_count(structures) - 1))
-			continue;
-		wanted_query(&wanted, query);
-		for (uint64 k = 0; k < SPI_processed; k++)
-			((StructureEntry *) intern_entry(structures, result_integer(k, 1, &isnull)))->known = true;
-		SPI_freetuptable(SPI_tuptable);
+		reference->known = false;
+		if (reference->needed)
+			wanted_add(&wanted, (int) i, 0, reference->text.text, reference->text.length);
+		if (wanted.n > 0 && (wanted.n == KEYS_A_QUERY || i == n - 1))
+		{
+			wanted_query(&wanted, query);
+			take_found(table, found);
+		}
 	}
 	query_return(&before);
 }
 
-/*
- * Finds, and locks FOR KEY SHARE, the assets that are there already.
- */
-void
-resolve_assets(Registration *registration)
+static void
+take_asset_size(Reference *reference, uint64 row)
 {
-	InternTable *assets = registration->sources.assets;
-	Wanted		wanted;
-	QueryUser	before;
-	const char *query;
+	AssetEntry *asset = (AssetEntry *) reference;
+	bool		isnull;
 
-	wanted_init(&wanted, intern_count(assets));
-	query = psprintf("SELECT w.position, a.id, a.size FROM " WANTED " w (position, nothing, uri) "
-					 "JOIN %s a ON a.data_uri OPERATOR(pg_catalog.=) w.uri ORDER BY a.id FOR KEY SHARE OF a",
-					 query_relation(registration->layout.assets));
-	become_owner(registration->layout.assets, &before);
-	for (int64 i = 0; i < intern_count(assets); i++)
-	{
-		AssetEntry *entry = intern_entry(assets, i);
-		bool		isnull;
-
-		entry->known = false;
-		if (entry->needed)
-			wanted_add(&wanted, (int) i, 0, entry->uri.text, entry->uri.length);
-		if (wanted.n == 0 || (wanted.n < KEYS_A_QUERY && i < intern_count(assets) - 1))
-			continue;
-		wanted_query(&wanted, query);
-		for (uint64 k = 0; k < SPI_processed; k++)
-		{
-			AssetEntry *asset = intern_entry(assets, result_integer(k, 1, &isnull));
-
-			asset->known = true;
-			asset->id = result_integer(k, 2, &isnull);
-			asset->old_size = result_integer(k, 3, &isnull);
-			asset->has_old_size = !isnull;
-		}
-		SPI_freetuptable(SPI_tuptable);
-	}
-	query_return(&before);
+	asset->old_size = result_integer(row, 3, &isnull);
+	asset->has_old_size = !isnull;
 }
 
 /*
@@ -389,30 +382,33 @@ resolve_assets(Registration *registration)
  * register_principal_tag_rows).
  */
 static void
-make_principal_tags(Registration *registration, Wanted *wanted)
+make_principal_tags(Registration *registration)
 {
 	InternTable *tags = registration->tags;
-	const char *query;
+	const char *table;
+	Wanted		wanted;
 
+	if (intern_count(tags) == 0)
+		return;
+	table = query_relation(registration->layout.access_tags);
+	wanted_init(&wanted, intern_count(tags));
 	for (int64 i = 0; i < intern_count(tags); i++)
 	{
-		TagEntry   *tag = intern_entry(tags, i);
+		Reference  *tag = intern_entry(tags, i);
 
-		if (tag->needed &&
-			(strncmp(tag->name.text, "user:", 5) == 0 || strncmp(tag->name.text, "service:", 8) == 0))
-			wanted_add(wanted, (int) i, 0, tag->name.text, tag->name.length);
-		if (wanted->n == KEYS_A_QUERY)
-			break;
+		if (tag->needed && wanted.n < KEYS_A_QUERY &&
+			(strncmp(tag->text.text, "user:", 5) == 0 ||
+			 strncmp(tag->text.text, "service:", 8) == 0))
+			wanted_add(&wanted, (int) i, 0, tag->text.text, tag->text.length);
 	}
-	if (wanted->n == 0)
+	if (wanted.n == 0)
 		return;
-	query = psprintf("WITH made AS (INSERT INTO %s (name, is_public) "
-					 "SELECT w.name, false FROM " WANTED " w (position, nothing, name) "
-					 "WHERE NOT EXISTS (SELECT FROM %s t WHERE t.name OPERATOR(pg_catalog.=) w.name) "
-					 "ORDER BY w.name ON CONFLICT (name) DO NOTHING RETURNING 1) SELECT 1 FROM made",
-					 query_relation(registration->layout.access_tags),
-					 query_relation(registration->layout.access_tags));
-	wanted_query(wanted, query);
+	wanted_query(&wanted,
+				 psprintf("WITH made AS (INSERT INTO %s (name, is_public) "
+						  "SELECT w.name, false FROM " WANTED " w (position, nothing, name) "
+						  "WHERE NOT EXISTS (SELECT FROM %s t WHERE t.name OPERATOR(pg_catalog.=) w.name) "
+						  "ORDER BY w.name ON CONFLICT (name) DO NOTHING RETURNING 1) SELECT 1 FROM made",
+						  table, table));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -426,53 +422,32 @@ check_tags(Registration *registration)
 		BatchRow   *row = &registration->rows[i];
 
 		for (int t = 0; t < row->n_tags; t++, tag++)
-			if (row->status == NODE_INSERTED && registration->row_tags[tag]->id == 0)
+			if (row->status == NODE_INSERTED && !registration->row_tags[tag]->known)
 				ereport(ERROR,
 						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 						 errmsg("access tag \"%s\" of node \"%s\" is not defined",
-								registration->row_tags[tag]->name.text,
+								registration->row_tags[tag]->text.text,
 								path_entry_path(row->entry)),
 						 errhint("Only tags that begin with \"user:\" or \"service:\" are made when they are first used.")));
 	}
 }
 
 /*
- * Finds, and locks FOR KEY SHARE, the access tags that the new nodes carry.
+ * Finds, and locks FOR KEY SHARE, what the new nodes refer to: structures,
+ * assets and access tags.  With the rights of the tables' owners.
  *
- * Error: foreign_key_violation where there is none of a name.
+ * Error: foreign_key_violation for an access tag that is not there.
  */
 void
-resolve_tags(Registration *registration)
+resolve_references(Registration *registration)
 {
-	InternTable *tags = registration->tags;
-	Wanted		wanted;
-	QueryUser	before;
-	const char *query;
-	bool		isnull;
+	const TiledLayout *layout = &registration->layout;
 
-	if (intern_count(tags) == 0)
-		return;
-	wanted_init(&wanted, intern_count(tags));
-	make_principal_tags(registration, &wanted);
-	query = psprintf("SELECT w.position, t.id FROM " WANTED " w (position, nothing, name) "
-					 "JOIN %s t ON t.name OPERATOR(pg_catalog.=) w.name ORDER BY t.id FOR KEY SHARE OF t",
-					 query_relation(registration->layout.access_tags));
-	become_owner(registration->layout.access_tags, &before);
-	for (int64 i = 0; i < intern_count(tags); i++)
-	{
-		TagEntry   *tag = intern_entry(tags, i);
-
-		tag->id = 0;
-		wanted_add(&wanted, (int) i, 0, tag->name.text, tag->name.length);
-		if (wanted.n < KEYS_A_QUERY && i < intern_count(tags) - 1)
-			continue;
-		wanted_query(&wanted, query);
-		for (uint64 k = 0; k < SPI_processed; k++)
-			((TagEntry *) intern_entry(tags, result_integer(k, 1, &isnull)))->id =
-				result_integer(k, 2, &isnull);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	query_return(&before);
-
+	mark_needed(registration);
+	look_up(registration->sources.structures, layout->structures, "id", "0", NULL);
+	look_up(registration->sources.assets, layout->assets, "data_uri", "t.id, t.size",
+			take_asset_size);
+	make_principal_tags(registration);
+	look_up(registration->tags, layout->access_tags, "name", "t.id", NULL);
 	check_tags(registration);
 }

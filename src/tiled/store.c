@@ -82,9 +82,9 @@ store_structures(Registration *registration)
 	{
 		StructureEntry *entry = intern_entry(structures, i);
 
-		if (!entry->needed || entry->known)
+		if (!entry->reference.needed || entry->reference.known)
 			continue;
-		values[0] = text_datum(&entry->id);
+		values[0] = text_datum(&entry->reference.text);
 		values[1] = entry->structure;
 		writer_put(table.writer, values, NULL);
 		pfree(DatumGetPointer(values[0]));
@@ -106,11 +106,11 @@ store_new_assets(Registration *registration)
 	{
 		AssetEntry *entry = intern_entry(assets, i);
 
-		if (!entry->needed || entry->known)
+		if (!entry->reference.needed || entry->reference.known)
 			continue;
-		entry->id = nextval_internal(registration->layout.assets_sequence, true);
-		values[0] = Int32GetDatum((int32) entry->id);
-		values[1] = text_datum(&entry->uri);
+		entry->reference.id = nextval_internal(registration->layout.assets_sequence, true);
+		values[0] = Int32GetDatum((int32) entry->reference.id);
+		values[1] = text_datum(&entry->reference.text);
 		values[2] = BoolGetDatum(entry->is_directory);
 		values[3] = Int64GetDatum(entry->size);
 		nulls[3] = !entry->has_size;
@@ -140,10 +140,10 @@ update_asset_sizes(Registration *registration)
 	{
 		AssetEntry *entry = intern_entry(assets, i);
 
-		if (!entry->needed || !entry->known || !entry->has_size ||
+		if (!entry->reference.needed || !entry->reference.known || !entry->has_size ||
 			(entry->has_old_size && entry->old_size == entry->size))
 			continue;
-		ids[n_changed] = Int32GetDatum((int32) entry->id);
+		ids[n_changed] = Int32GetDatum((int32) entry->reference.id);
 		sizes[n_changed++] = Int64GetDatum(entry->size);
 	}
 	if (n_changed == 0)
@@ -283,7 +283,7 @@ store_data_sources(Registration *registration, int64 *ids)
 			values[0] = Int32GetDatum((int32) id);
 			values[1] = Int32GetDatum((int32) row->entry->id);
 			nulls[2] = (source->structure == NULL);
-			values[2] = nulls[2] ? (Datum) 0 : text_datum(&source->structure->id);
+			values[2] = nulls[2] ? (Datum) 0 : text_datum(&source->structure->reference.text);
 			values[3] = source->mimetype->value;
 			values[4] = source->parameters->value;
 			values[5] = source->properties->value;
@@ -325,7 +325,7 @@ store_associations(Registration *registration, const int64 *source_ids)
 				if (row->status != NODE_INSERTED)
 					continue;
 				values[0] = Int32GetDatum((int32) source_ids[source]);
-				values[1] = Int32GetDatum((int32) use->asset->id);
+				values[1] = Int32GetDatum((int32) use->asset->reference.id);
 				nulls[2] = (use->parameter == NULL);
 				values[2] = nulls[2] ? (Datum) 0 : use->parameter->value;
 				nulls[3] = !use->has_num;
