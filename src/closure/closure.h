@@ -40,6 +40,8 @@ typedef struct Closure
 	bool		parents_exist;
 	/* do foreign keys remove a deleted node's rows? */
 	bool		cascades;
+	/* is no pair there twice? */
+	bool		unique;
 } Closure;
 
 /* Nodes that have just been inserted, in any order. */
@@ -48,7 +50,7 @@ typedef struct NewNodes
 	int64		n;
 	int64		allocated;
 	struct NewNode *nodes;
-	bool		sealed;			/* nobody else's trigger can have removed them */
+	bool		sealed;			/* nothing has happened to the tree since */
 } NewNodes;
 
 /* definition.c */
@@ -60,6 +62,7 @@ extern void closure_refreshed(Oid tree);
 /* difference.c */
 extern void closure_write_difference(StringInfo text, const Closure *closure,
 									 bool restricted);
+extern uint64 closure_mend(const Closure *closure);
 
 /* insert.c */
 extern void new_nodes_init(NewNodes *nodes);
@@ -68,6 +71,8 @@ extern void closure_insert(const Closure *closure, NewNodes *nodes);
 
 /* refresh.c */
 extern uint64 closure_refresh(const Closure *closure, IdList *touched);
+extern void closure_set_disturbed(void);
+extern bool closure_is_disturbed(void);
 
 /* trigger.c */
 extern bool closure_is_trigger(const Trigger *trigger);

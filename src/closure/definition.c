@@ -71,7 +71,7 @@ integer_column(Oid relid, const char *name, Oid *type)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist",
 						name, get_rel_name(relid)),
-				 errhint("If it was renamed, call catreg.drop_closure() and catreg.create_closure() with the names of now.")));
+				 errhint("catreg.create_closure() takes the names of all columns; catreg.drop_closure() comes first where it was called before.")));
 	found = get_atttype(relid, attnum);
 	if (found != INT4OID && found != INT8OID)
 		ereport(ERROR,
@@ -88,6 +88,36 @@ integer_column(Oid relid, const char *name, Oid *type)
 				 errdetail("All ids of a tree and of its closure are of one type.")));
 	*type = found;
 	return attnum;
+}
+
+/*
+ * Is there a unique index on these columns, or on some of them, that holds at
+ * every moment?  second is 0 where there is but one column.
+ */
+static bool
+columns_are_unique(Relation rel, AttrNumber first, AttrNumber second)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+	bool		unique = false;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		bool		covered = true;
+
+		for (int i = 0; i < form->indnkeyatts; i++)
+			if (form->indkey.values[i] == 0 ||
+				(form->indkey.values[i] != first && form->indkey.values[i] != second))
+				covered = false;
+		if (covered && form->indisunique && form->indisvalid && form->indimmediate &&
+			RelationGetIndexPredicate(index) == NIL)
+			unique = true;
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return unique;
 }
 
 /*
@@ -126,6 +156,7 @@ resolve(Closure *closure, char *const names[5])
 	down = foreign_key_enforced(table, closure->descendant, closure->tree, closure->id);
 	closure->cascades = OidIsValid(up) && foreign_key_cascades(up) &&
 		OidIsValid(down) && foreign_key_cascades(down);
+	closure->unique = columns_are_unique(table, closure->ancestor, closure->descendant);
 	table_close(table, AccessShareLock);
 	table_close(tree, AccessShareLock);
 }
@@ -148,9 +179,9 @@ load(Closure *closure)
 	Datum		tree = ObjectIdGetDatum(closure->tree);
 	bool		found;
 
-	if (!OidIsValid(definition_table))
-		definition_table = get_relname_relid("closure",
-											 get_namespace_oid("catreg", false));
+	/* the extension may have been dropped and created again */
+	definition_table = get_relname_relid("closure",
+										 get_namespace_oid("catreg", false));
 
 	SPI_connect();
 	query_execute_latest(query_plan(definition_table, QUERY_CLOSURE_DEFINITION,
@@ -168,9 +199,19 @@ load(Closure *closure)
 		for (int i = 0; i < 5; i++)
 			names[i] = SPI_getvalue(row, desc, i + 2);
 		resolve(closure, names);
+		query_forget(closure->tree);
 	}
 	SPI_finish();
 	return found;
+}
+
+static void
+report_no_closure(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" has no closure", get_rel_name(relid)),
+			 errhint("catreg.create_closure() makes one.")));
 }
 
 /*
@@ -220,10 +261,7 @@ closure_get(Oid relid, bool missing_ok)
 		return closure;
 	closure->valid = false;
 	if (!missing_ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has no closure", get_rel_name(relid)),
-				 errhint("catreg.create_closure() makes one.")));
+		report_no_closure(relid);
 	return NULL;
 }
 
@@ -241,7 +279,8 @@ closure_owner(const Closure *closure)
 }
 
 /*
- * Refuses a table that no closure can be kept of, or in.
+ * Refuses a table that no closure can be kept of, or in.  One that vanishes
+ * with its session, without a trace, would leave its definition behind.
  */
 static void
 check_table(Oid relid)
@@ -258,8 +297,12 @@ check_table(Oid relid)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partition", RelationGetRelationName(rel)),
 				 errhint("Name the partitioned table.")));
+	if (RelationGetForm(rel)->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" is a temporary table", RelationGetRelationName(rel))));
 	if (relkind == RELKIND_RELATION &&
-		(has_subclass(relid) || has_superclass(relid)))
+		(find_inheritance_children(relid, NoLock) != NIL || has_superclass(relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("\"%s\" takes part in inheritance", RelationGetRelationName(rel)),
@@ -270,10 +313,11 @@ check_table(Oid relid)
 }
 
 /*
- * Refuses tables of two owners: maintenance has the rights of just one.
+ * Refuses tables that do not go together.  Maintenance has the rights of just
+ * one owner; and a crash empties an unlogged table.
  */
 static void
-check_same_owner(Oid tree, Oid table)
+check_pair(Oid tree, Oid table)
 {
 	Relation	tree_rel = table_open(tree, AccessShareLock);
 	Relation	table_rel = table_open(table, AccessShareLock);
@@ -285,6 +329,17 @@ check_same_owner(Oid tree, Oid table)
 						RelationGetRelationName(tree_rel),
 						RelationGetRelationName(table_rel)),
 				 errdetail("The closure is written with the rights of its owner, who has to read the tree.")));
+	if (RelationGetForm(tree_rel)->relpersistence != RelationGetForm(table_rel)->relpersistence)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("one of the tables \"%s\" and \"%s\" is unlogged, and the other is not",
+						RelationGetRelationName(tree_rel),
+						RelationGetRelationName(table_rel))));
+	if (tree == table)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("table \"%s\" cannot be its own closure",
+						RelationGetRelationName(tree_rel))));
 	table_close(table_rel, AccessShareLock);
 	table_close(tree_rel, AccessShareLock);
 }
@@ -296,21 +351,8 @@ static void
 check_unique(Oid tree, AttrNumber id)
 {
 	Relation	rel = table_open(tree, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *cell;
-	bool		unique = false;
 
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
-			form->indkey.values[0] == id && RelationGetIndexPredicate(index) == NIL)
-			unique = true;
-		index_close(index, AccessShareLock);
-	}
-	if (!unique)
+	if (!columns_are_unique(rel, id, 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("column \"%s\" of relation \"%s\" is not unique",
@@ -321,22 +363,25 @@ check_unique(Oid tree, AttrNumber id)
 
 /*
  * Executes a statement about catreg.closure with the rights of its owner; no
- * client may write there himself.
+ * client may write there himself.  Returns the number of rows.
  */
-static void
+static uint64
 execute_on_definitions(const char *text, int nargs, Oid *types, Datum *values)
 {
 	Relation	definitions;
 	QueryUser	before;
+	uint64		n_rows;
 
 	SPI_connect();
 	definitions = table_openrv(makeRangeVar("catreg", "closure", -1), RowExclusiveLock);
 	query_become(RelationGetForm(definitions)->relowner, &before);
 	if (SPI_execute_with_args(text, nargs, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", text);
+	n_rows = SPI_processed;
 	query_return(&before);
 	table_close(definitions, NoLock);
 	SPI_finish();
+	return n_rows;
 }
 
 /*
@@ -376,7 +421,7 @@ closure_define(PG_FUNCTION_ARGS)
 
 	check_table(closure.tree);
 	check_table(closure.closure);
-	check_same_owner(closure.tree, closure.closure);
+	check_pair(closure.tree, closure.closure);
 	if (closure_get(closure.tree, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -385,16 +430,21 @@ closure_define(PG_FUNCTION_ARGS)
 	resolve(&closure, names);
 	check_unique(closure.tree, closure.id);
 
-	execute_on_definitions("INSERT INTO catreg.closure (tree, closure, id, parent, ancestor, descendant, depth) "
-						   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-						   7, types, values);
+	if (execute_on_definitions("INSERT INTO catreg.closure (tree, closure, id, parent, ancestor, descendant, depth) "
+							   "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+							   7, types, values) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("table \"%s\" is the closure of another tree already",
+						get_rel_name(closure.closure))));
 	PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(closure_undefine);
 
 /*
- * closure_undefine(tree): removes the definition of a tree, for its owner.
+ * closure_undefine(tree): removes the definition of a tree, for its owner,
+ * though its tables may not be what it says any more.
  */
 Datum
 closure_undefine(PG_FUNCTION_ARGS)
@@ -403,10 +453,10 @@ closure_undefine(PG_FUNCTION_ARGS)
 	Oid			type = REGCLASSOID;
 	Datum		value = PG_GETARG_DATUM(0);
 
-	closure_get(tree, false);
 	if (!pg_class_ownercheck(tree, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(tree));
-	execute_on_definitions("DELETE FROM catreg.closure WHERE tree OPERATOR(pg_catalog.=) $1",
-						   1, &type, &value);
+	if (execute_on_definitions("DELETE FROM catreg.closure WHERE tree OPERATOR(pg_catalog.=) $1",
+							   1, &type, &value) == 0)
+		report_no_closure(tree);
 	PG_RETURN_VOID();
 }

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -43,6 +44,17 @@ closure_write_difference(StringInfo text, const Closure *closure, bool restricte
 	const char *parent = query_column(closure->tree, closure->parent);
 	const char *ancestor = query_column(closure->closure, closure->ancestor);
 	const char *descendant = query_column(closure->closure, closure->descendant);
+	const char *depth = query_column(closure->closure, closure->depth);
+	const char *copy = "";
+	const char *first = "";
+
+	/* where no index forbids it, a pair may be there twice: one is right */
+	if (!closure->unique)
+	{
+		copy = psprintf(", pg_catalog.row_number() OVER (PARTITION BY c.%s, c.%s ORDER BY c.%s) AS copy",
+						ancestor, descendant, depth);
+		first = "AND e.copy OPERATOR(pg_catalog.=) c.copy ";
+	}
 
 	appendStringInfoString(text, "WITH RECURSIVE ");
 	if (restricted)
@@ -68,22 +80,24 @@ closure_write_difference(StringInfo text, const Closure *closure, bool restricte
 					 "SELECT c.relation, c.row, coalesce(c.ancestor, e.ancestor), "
 					 "coalesce(c.descendant, e.descendant), c.depth, e.depth FROM ("
 					 "SELECT c.tableoid AS relation, c.ctid AS row, c.%s AS ancestor, "
-					 "c.%s AS descendant, c.%s AS depth FROM %s c",
-					 ancestor, descendant, query_column(closure->closure, closure->depth),
+					 "c.%s AS descendant, c.%s AS depth%s FROM %s c",
+					 ancestor, descendant, depth, copy,
 					 query_relation(closure->closure));
 	if (restricted)
 		appendStringInfo(text, " JOIN affected a ON a.id OPERATOR(pg_catalog.=) c.%s", descendant);
-	appendStringInfoString(text,
-						   ") c FULL JOIN expected e "
-						   "ON e.ancestor OPERATOR(pg_catalog.=) c.ancestor "
-						   "AND e.descendant OPERATOR(pg_catalog.=) c.descendant "
-						   "WHERE c.depth IS NULL OR e.depth IS NULL "
-						   "OR c.depth OPERATOR(pg_catalog.<>) e.depth) ");
+	appendStringInfo(text,
+					 ") c FULL JOIN (SELECT *, 1 AS copy FROM expected) e "
+					 "ON e.ancestor OPERATOR(pg_catalog.=) c.ancestor "
+					 "AND e.descendant OPERATOR(pg_catalog.=) c.descendant %s"
+					 "WHERE c.depth IS NULL OR e.depth IS NULL "
+					 "OR c.depth OPERATOR(pg_catalog.<>) e.depth) ",
+					 first);
 }
 
 /*
  * Writes a query for a node that no root leads to, which therefore is on a
- * cycle or below one.
+ * cycle or below one; NULL: there is none.  FULL JOIN for the reason above: as
+ * an anti join it was made a nested loop over all nodes.
  */
 static void
 write_unreached(StringInfo text, const Closure *closure)
@@ -99,30 +113,31 @@ write_unreached(StringInfo text, const Closure *closure)
 					 "SELECT t.%s FROM reached r JOIN %s t ON t.%s OPERATOR(pg_catalog.=) r.id) ",
 					 id, tree, tree, id, parent, id, tree, parent);
 	appendStringInfo(text,
-					 "SELECT t.%s FROM %s t LEFT JOIN reached r ON r.id OPERATOR(pg_catalog.=) t.%s "
-					 "WHERE r.id IS NULL LIMIT 1",
+					 "SELECT pg_catalog.min(t.%s) FROM %s t FULL JOIN reached r ON r.id OPERATOR(pg_catalog.=) t.%s "
+					 "WHERE r.id IS NULL",
 					 id, tree, id);
 }
 
 /*
  * Refuses a tree that is none, which the other queries here would never get to
- * the end of.
+ * the end of.  They have to read with the same snapshot, the active one.
  */
 static void
 check_tree(const Closure *closure)
 {
 	StringInfoData text;
+	char	   *node;
 
 	initStringInfo(&text);
 	write_unreached(&text, closure);
-	if (SPI_execute(text.data, false, 1) != SPI_OK_SELECT)
+	if (SPI_execute(text.data, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", text.data);
-	if (SPI_processed > 0)
+	node = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (node != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("table \"%s\" is not a tree", get_rel_name(closure->tree)),
-				 errdetail("Node %s is on a cycle of parents, or below one.",
-						   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+				 errdetail("Node %s is on a cycle of parents, or below one.", node)));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -140,9 +155,11 @@ check_closure(PG_FUNCTION_ARGS)
 	Closure		closure = *closure_get(PG_GETARG_OID(0), false);
 	StringInfoData text;
 	Portal		portal;
+	int			level;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
+	level = query_jit_off();
 	check_tree(&closure);
 	initStringInfo(&text);
 	closure_write_difference(&text, &closure, false);
@@ -159,30 +176,25 @@ check_closure(PG_FUNCTION_ARGS)
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
+	query_jit_back(level);
 	SPI_finish();
 	return (Datum) 0;
 }
 
 /*
- * The nodes that have a wrong pair, at this moment.
+ * The nodes that have a wrong pair, as the active snapshot shows it; orphans is
+ * set where pairs are of no node at all.
  */
-static IdList *
-wrong_nodes(const Closure *closure, MemoryContext context)
+static void
+find_wrong(const Closure *closure, IdList *nodes, bool *orphans)
 {
-	MemoryContext before;
-	IdList	   *nodes;
 	StringInfoData text;
 	Portal		portal;
 
-	before = MemoryContextSwitchTo(context);
-	nodes = palloc(sizeof(IdList));
-	id_list_init(nodes);
-	MemoryContextSwitchTo(before);
-
 	initStringInfo(&text);
 	closure_write_difference(&text, closure, false);
-	appendStringInfoString(&text, "SELECT DISTINCT descendant FROM difference WHERE descendant IS NOT NULL");
-	portal = SPI_cursor_open_with_args(NULL, text.data, 0, NULL, NULL, NULL, false,
+	appendStringInfoString(&text, "SELECT DISTINCT descendant FROM difference");
+	portal = SPI_cursor_open_with_args(NULL, text.data, 0, NULL, NULL, NULL, true,
 									   CURSOR_OPT_NO_SCROLL);
 	do
 	{
@@ -193,12 +205,54 @@ wrong_nodes(const Closure *closure, MemoryContext context)
 			Datum		id = SPI_getbinval(SPI_tuptable->vals[i],
 										   SPI_tuptable->tupdesc, 1, &isnull);
 
-			id_list_add(nodes, datum_get_id(closure->type, id));
+			if (isnull)
+				*orphans = true;
+			else
+				id_list_add(nodes, datum_get_id(closure->type, id));
 		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
-	return nodes;
+}
+
+/*
+ * Applies the difference for the whole tree, and returns the number of rows
+ * mended.  Runs with the closure owner's rights, SPI connected.
+ *
+ * It looks first without any lock that stops a writer, and then locks, and
+ * computes again, only the nodes found wrong and those below.  Who inserts
+ * below a wrong node meanwhile is included: his row is committed, and seen, by
+ * the time the lock is granted.
+ */
+uint64
+closure_mend(const Closure *closure)
+{
+	IdList		wrong;
+	bool		orphans = false;
+	uint64		mended = 0;
+	int			level;
+
+	/* not the transaction's snapshot, which may be older than our triggers */
+	CommandCounterIncrement();
+	level = query_jit_off();
+	PushActiveSnapshot(GetLatestSnapshot());
+	id_list_init(&wrong);
+	check_tree(closure);
+	find_wrong(closure, &wrong, &orphans);
+	PopActiveSnapshot();
+	query_jit_back(level);
+
+	if (wrong.n > 0)
+		mended = closure_refresh(closure, &wrong);
+	if (orphans)
+	{
+		SPI_execute(psprintf("DELETE FROM %s c WHERE c.%s IS NULL",
+							 query_relation(closure->closure),
+							 query_column(closure->closure, closure->descendant)),
+					false, 0);
+		mended += SPI_processed;
+	}
+	return mended;
 }
 
 PG_FUNCTION_INFO_V1(rebuild_closure);
@@ -206,31 +260,21 @@ PG_FUNCTION_INFO_V1(rebuild_closure);
 /*
  * rebuild_closure(tree) -> bigint: applies the difference, and returns the number
  * of rows mended.  For the owner of the tree.
- *
- * It looks first without any lock that stops a writer, and then locks, and
- * computes again, only the nodes found wrong and those below.  Who inserts
- * below a wrong node meanwhile is included: his row is committed, and seen, by
- * the time the lock is granted.
  */
 Datum
 rebuild_closure(PG_FUNCTION_ARGS)
 {
 	Oid			tree = PG_GETARG_OID(0);
-	MemoryContext context = CurrentMemoryContext;
 	Closure		closure = *closure_get(tree, false);
 	QueryUser	before;
-	IdList	   *wrong;
-	uint64		mended = 0;
+	uint64		mended;
 
 	if (!pg_class_ownercheck(closure.tree, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(closure.tree));
 
 	SPI_connect();
 	query_become(closure_owner(&closure), &before);
-	check_tree(&closure);
-	wrong = wrong_nodes(&closure, context);
-	if (wrong->n > 0)
-		mended = closure_refresh(&closure, wrong);
+	mended = closure_mend(&closure);
 	query_return(&before);
 	SPI_finish();
 	closure_refreshed(closure.tree);

@@ -318,21 +318,17 @@ hang_on_old(NewNodes *nodes, const Branches *branches)
 }
 
 /*
- * Checks the foreign keys of the rows to be written: the old ancestors, and
- * the new nodes too unless nobody can have removed them meanwhile.
+ * Checks the foreign keys of the rows to be written: the old ancestors.  The
+ * new nodes are there, and nobody else can see them, still less remove them.
  */
 static void
-check_keys(const Closure *closure, Relation table, const NewNodes *nodes,
-		   const Branches *branches)
+check_keys(const Closure *closure, Relation table, const Branches *branches)
 {
 	IdList		ancestors;
 
 	id_list_init(&ancestors);
 	for (int i = 0; i < branches->n_ancestors; i++)
 		id_list_add(&ancestors, branches->ancestors[i].id);
-	if (!nodes->sealed)
-		for (int64 i = 0; i < nodes->n; i++)
-			id_list_add(&ancestors, nodes->nodes[i].id);
 	foreign_key_check(table, closure->ancestor, closure->tree, closure->id,
 					  closure->type, &ancestors);
 }
@@ -401,7 +397,9 @@ insert_by_refresh(const Closure *closure, const NewNodes *nodes, const char *why
  *
  * Locks: ROW EXCLUSIVE on the closure table, or SHARE ROW EXCLUSIVE where no
  * foreign key proves that each parent was there before: then an old node may
- * have been waiting for a new one.  Either way before anything is read.  The
+ * have been waiting for a new one.  So it is, too, where the new nodes are not
+ * sealed, and may have been moved, deleted or given their rows by now.  Either
+ * way before anything is read.  The
  * nodes above the new ones are locked FOR KEY SHARE where the closure table
  * has foreign keys.
  *
@@ -420,9 +418,11 @@ closure_insert(const Closure *closure, NewNodes *nodes)
 
 	if (nodes->n == 0)
 		return;
-	if (!closure->parents_exist)
+	if (!closure->parents_exist || !nodes->sealed)
 	{
-		insert_by_refresh(closure, nodes, "no foreign key proves that parents come first");
+		insert_by_refresh(closure, nodes,
+						  nodes->sealed ? "no foreign key proves that parents come first" :
+						  "the same statement moves or deletes nodes");
 		return;
 	}
 
@@ -437,7 +437,7 @@ closure_insert(const Closure *closure, NewNodes *nodes)
 		progress = progress_begin(closure->closure);
 		writer = writer_begin(&target);
 		if (writer_is_fast(writer) && has_foreign_key(target.rel))
-			check_keys(closure, target.rel, nodes, branches);
+			check_keys(closure, target.rel, branches);
 		write_rows(closure, writer, nodes, branches);
 		writer_end(writer);
 		progress_end(progress);

@@ -7,14 +7,40 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "closure/closure.h"
 #include "core/query.h"
+
+/* The client's last statement that called closure_set_disturbed(). */
+static TimestampTz disturbed_by = 0;
+
+/*
+ * Notes that, in the client's current statement, old nodes were moved or
+ * deleted.  Such a change may have reached nodes that an INSERT around it, or
+ * beside it, has put into the tree but not yet into the closure.
+ */
+void
+closure_set_disturbed(void)
+{
+	disturbed_by = GetCurrentStatementStartTimestamp();
+}
+
+/*
+ * Has any tree been disturbed in the client's current statement, whatever
+ * functions, triggers and common table expressions it consists of?
+ */
+bool
+closure_is_disturbed(void)
+{
+	return disturbed_by == GetCurrentStatementStartTimestamp();
+}
 
 /*
  * A query for a node that the way up from the nodes of $1 passes twice.
@@ -89,6 +115,7 @@ closure_refresh(const Closure *closure, IdList *touched)
 	Datum		mended;
 	bool		isnull;
 
+	closure_set_disturbed();
 	LockRelationOid(closure->closure, ShareRowExclusiveLock);
 
 	id_list_sort_unique(touched);

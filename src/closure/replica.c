@@ -115,6 +115,11 @@ collect_closure(PG_FUNCTION_ARGS)
 	Touched    *touched;
 
 	check_protocol(fcinfo, "collect_closure");
+
+	/* ALTER TABLE ... ENABLE TRIGGER ALL lets it fire where others do the work */
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		return PointerGetDatum(NULL);
+
 	closure = closure_get(RelationGetRelid(trigdata->tg_relation), false);
 	touched = touched_of(closure->tree);
 	note(touched, closure, trigdata->tg_relation, trigdata->tg_trigtuple);

@@ -13,12 +13,14 @@
 
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "closure/closure.h"
@@ -46,6 +48,9 @@ typedef struct ParentEntry
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
+
+/* The client's last statement that has inserted nodes. */
+static TimestampTz inserted_by = 0;
 
 /* A transition table, read row by row. */
 typedef struct RowReader
@@ -118,26 +123,6 @@ closure_is_trigger(const Trigger *trigger)
 	return function.fn_addr == maintain_closure;
 }
 
-/*
- * Can nobody but PostgreSQL's checks and catreg have run after the rows of an
- * INSERT were written, and have removed some?
- */
-static bool
-insert_is_sealed(const TriggerDesc *triggers)
-{
-	for (int i = 0; i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-
-		if (TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_AFTER(trigger->tgtype) &&
-			foreign_key_fires(trigger) &&
-			RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_NONE &&
-			!closure_is_trigger(trigger))
-			return false;
-	}
-	return true;
-}
-
 static void
 inserted(const Closure *closure, TriggerData *trigdata)
 {
@@ -148,22 +133,24 @@ inserted(const Closure *closure, TriggerData *trigdata)
 	bool		is_root;
 
 	new_nodes_init(&nodes);
-	nodes.sealed = insert_is_sealed(trigdata->tg_relation->trigdesc);
+	nodes.sealed = !closure_is_disturbed();
 	reader_begin(&reader, closure, trigdata->tg_relation, trigdata->tg_newtable);
 	while (reader_next(&reader, &id, &parent, &is_root))
 		new_nodes_add(&nodes, id, parent, is_root);
 	reader_end(&reader);
 	closure_insert(closure, &nodes);
+	inserted_by = GetCurrentStatementStartTimestamp();
 }
 
 /*
  * Can an UPDATE be seen, from the columns it sets, to leave ids and parents
- * alone?  Not where a BEFORE trigger may have changed them.
+ * alone?  Not where a BEFORE trigger, be it a partition's, may have changed them.
  */
 static bool
 update_is_elsewhere(const Closure *closure, const TriggerData *trigdata)
 {
-	return RelationGetRelid(trigdata->tg_relation) == closure->tree &&
+	return trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
+		RelationGetRelid(trigdata->tg_relation) == closure->tree &&
 		!trigdata->tg_relation->trigdesc->trig_update_before_row &&
 		!bms_is_member(closure->id - FirstLowInvalidHeapAttributeNumber,
 					   trigdata->tg_updatedcols) &&
@@ -224,7 +211,9 @@ updated(const Closure *closure, TriggerData *trigdata)
 
 /*
  * Where foreign keys take a deleted node's closure rows along, and no node can
- * outlive its parent, nothing is left to do.
+ * outlive its parent, nothing is left to do.  Unless the same statement of the
+ * client has inserted nodes: it may have deleted one of them before its closure
+ * rows were there to be taken along.
  */
 static void
 deleted(const Closure *closure, TriggerData *trigdata)
@@ -236,8 +225,12 @@ deleted(const Closure *closure, TriggerData *trigdata)
 	bool		is_root;
 
 	if (closure->cascades && closure->parents_exist &&
-		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+		inserted_by != GetCurrentStatementStartTimestamp())
+	{
+		closure_set_disturbed();
 		return;
+	}
 
 	id_list_init(&touched);
 	reader_begin(&reader, closure, trigdata->tg_relation, trigdata->tg_oldtable);
@@ -249,22 +242,23 @@ deleted(const Closure *closure, TriggerData *trigdata)
 
 /*
  * Empties the closure, unless the TRUNCATE itself, which then still holds the
- * table open, has done so.
+ * table open, has done so.  A tree that has lost the rows of a partition is
+ * looked through instead.
  */
 static void
-truncated(const Closure *closure)
+truncated(const Closure *closure, Relation rel)
 {
-	StringInfoData text;
+	const char *table = query_relation(closure->closure);
 
-	LockRelationOid(closure->closure, AccessExclusiveLock);
-	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT FROM %s LIMIT 1", query_relation(closure->closure));
-	SPI_execute(text.data, false, 1);
-	if (SPI_processed == 0)
+	if (rel->rd_rel->relispartition)
+	{
+		closure_mend(closure);
 		return;
-	resetStringInfo(&text);
-	appendStringInfo(&text, "TRUNCATE %s", query_relation(closure->closure));
-	SPI_execute(text.data, false, 0);
+	}
+	LockRelationOid(closure->closure, AccessExclusiveLock);
+	SPI_execute(psprintf("SELECT FROM %s LIMIT 1", table), false, 1);
+	if (SPI_processed > 0)
+		SPI_execute(psprintf("TRUNCATE %s", table), false, 0);
 }
 
 static bool
@@ -317,7 +311,7 @@ maintain_closure(PG_FUNCTION_ARGS)
 	else if (TRIGGER_FIRED_BY_DELETE(event))
 		deleted(&closure, trigdata);
 	else
-		truncated(&closure);
+		truncated(&closure, trigdata->tg_relation);
 	query_return(&before);
 	SPI_finish();
 	return PointerGetDatum(NULL);

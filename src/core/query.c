@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -121,6 +122,28 @@ query_forget(Oid relid)
 }
 
 /*
+ * Switches JIT compilation off, until query_jit_back() with what is returned,
+ * or an error.  A recursive query looks far more expensive to the planner than
+ * it is, and compiling it takes a hundred times as long as a move of a few
+ * nodes.
+ */
+int
+query_jit_off(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+void
+query_jit_back(int level)
+{
+	AtEOXact_GUC(true, level);
+}
+
+/*
  * Executes a plan that takes no NULL, with a snapshot of this moment, at every
  * isolation level.
  *
@@ -133,10 +156,12 @@ query_forget(Oid relid)
 int
 query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
 {
+	int			level = query_jit_off();
 	int			result;
 
 	result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
 								  InvalidSnapshot, false, fire_triggers, 0);
+	query_jit_back(level);
 	if (result < 0)
 		elog(ERROR, "could not execute a saved plan: %s",
 			 SPI_result_code_string(result));
