@@ -27,12 +27,7 @@ COMMENT ON FUNCTION catreg.maintain_closure() IS
 CREATE FUNCTION catreg.collect_closure() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.collect_closure() IS
-    'trigger, for each row, on replicas: notes a changed node';
-
-CREATE FUNCTION catreg.flush_closure() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION catreg.flush_closure() IS
-    'constraint trigger, deferred, on replicas: keeps the closure of the noted nodes';
+    'trigger, for each row, on replicas: notes a changed node, for the end of the transaction';
 
 CREATE FUNCTION catreg.closure_define(tree regclass, closure regclass, id name, parent name,
         ancestor name, descendant name, depth name) RETURNS void
@@ -72,8 +67,7 @@ BEGIN
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname, w.wanted
         FROM pg_trigger, (VALUES ('catreg_closure_truncate', 'catreg.maintain_closure'::regproc, 'A', 'ALWAYS'),
-                                 ('catreg_closure_collect', 'catreg.collect_closure', 'R', 'REPLICA'),
-                                 ('catreg_closure_flush', 'catreg.flush_closure', 'R', 'REPLICA')) w (name, function, enabled, wanted)
+                                 ('catreg_closure_collect', 'catreg.collect_closure', 'R', 'REPLICA')) w (name, function, enabled, wanted)
         WHERE tgrelid IN (SELECT catreg.closure_relations(tree))
           AND tgname = w.name AND tgfoid = w.function AND tgenabled <> w.enabled::"char"
     LOOP
@@ -108,8 +102,6 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tree AND tgname = 'catreg_closure_collect') THEN
         EXECUTE format('CREATE TRIGGER catreg_closure_collect AFTER INSERT OR UPDATE OR DELETE ON %s '
                        'FOR EACH ROW EXECUTE FUNCTION catreg.collect_closure()', tree);
-        EXECUTE format('CREATE CONSTRAINT TRIGGER catreg_closure_flush AFTER INSERT OR UPDATE OR DELETE ON %s '
-                       'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION catreg.flush_closure()', tree);
     END IF;
     PERFORM catreg.closure_enable_triggers(tree);
 END
@@ -126,7 +118,7 @@ BEGIN
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname FROM pg_trigger
         WHERE tgrelid IN (SELECT catreg.closure_relations(tree)) AND tgparentid = 0
-          AND tgfoid IN ('catreg.maintain_closure'::regproc, 'catreg.collect_closure'::regproc, 'catreg.flush_closure'::regproc)
+          AND tgfoid IN ('catreg.maintain_closure'::regproc, 'catreg.collect_closure'::regproc)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
     END LOOP;
@@ -269,3 +261,6 @@ CREATE EVENT TRIGGER catreg_closure_command ON ddl_command_end WHEN TAG IN ('CRE
     EXECUTE FUNCTION catreg.closure_follow_command();
 CREATE EVENT TRIGGER catreg_closure_drop ON sql_drop
     EXECUTE FUNCTION catreg.closure_follow_drop();
+-- under session_replication_role = replica too
+ALTER EVENT TRIGGER catreg_closure_command ENABLE ALWAYS;
+ALTER EVENT TRIGGER catreg_closure_drop ENABLE ALWAYS;

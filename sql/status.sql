@@ -4,10 +4,10 @@
 CREATE VIEW catreg.status AS
     SELECT c.closure AS name, 'closure' AS kind, c.tree::text AS source,
            pg_catalog.pg_get_userbyid(r.relowner) AS owner,
-           (SELECT pg_catalog.count(*) = 6 FROM pg_catalog.pg_trigger t
+           (SELECT pg_catalog.count(*) = 5 FROM pg_catalog.pg_trigger t
             WHERE t.tgrelid = c.tree AND t.tgenabled <> 'D'
               AND t.tgname IN ('catreg_closure_insert', 'catreg_closure_update', 'catreg_closure_delete',
-                               'catreg_closure_truncate', 'catreg_closure_collect', 'catreg_closure_flush')) AS triggers,
+                               'catreg_closure_truncate', 'catreg_closure_collect')) AS triggers,
            c.refreshed AS last_refresh
     FROM catreg.closure c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.closure;
 COMMENT ON VIEW catreg.status IS 'each derived table, its source and owner, whether its triggers are in place, and when it was last compared as a whole';

@@ -1,6 +1,9 @@
 
 -- tiled -------------------------------------------------------------------
 
+-- The default schema is named by a text: a constant of type regnamespace would
+-- make the extension depend on schema public, and go with it.
+
 CREATE FUNCTION catreg.structure_id(structure json) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.structure_id(json) IS
@@ -32,13 +35,13 @@ COMMENT ON COLUMN catreg.tiled_batch.access_blob IS 'an object, in catalogs that
 COMMENT ON COLUMN catreg.tiled_batch.data_sources IS 'an array of data sources, as in a request to register a node with Tiled''s server; json, since a structure''s id depends on the text of its numbers';
 GRANT SELECT ON catreg.tiled_batch TO PUBLIC;
 
-CREATE FUNCTION catreg.register_nodes(batch regclass, catalog regnamespace DEFAULT 'public', on_conflict text DEFAULT 'error',
+CREATE FUNCTION catreg.register_nodes(batch regclass, catalog regnamespace DEFAULT 'public'::text::regnamespace, on_conflict text DEFAULT 'error',
         OUT path text, OUT id bigint, OUT status text)
     RETURNS SETOF record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.register_nodes(regclass, regnamespace, text) IS
     'registers the nodes of a batch with their data sources and assets; a row for each: inserted, existing or replaced';
 
-CREATE FUNCTION catreg.attach_tiled(catalog regnamespace DEFAULT 'public') RETURNS void
+CREATE FUNCTION catreg.attach_tiled(catalog regnamespace DEFAULT 'public'::text::regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -64,7 +67,7 @@ $$;
 COMMENT ON FUNCTION catreg.attach_tiled(regnamespace) IS
     'keeps the closure of a Tiled catalog by catreg from now on, in place of Tiled''s row trigger; Tiled servers may go on';
 
-CREATE FUNCTION catreg.detach_tiled(catalog regnamespace DEFAULT 'public') RETURNS void
+CREATE FUNCTION catreg.detach_tiled(catalog regnamespace DEFAULT 'public'::text::regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -97,7 +100,7 @@ $$;
 COMMENT ON FUNCTION catreg.tiled_enable_closure_trigger(regclass, boolean) IS
     'internal: switches Tiled''s own closure trigger';
 
-CREATE FUNCTION catreg.delete_nodes(paths text[], catalog regnamespace DEFAULT 'public',
+CREATE FUNCTION catreg.delete_nodes(paths text[], catalog regnamespace DEFAULT 'public'::text::regnamespace,
         OUT path text, OUT nodes bigint, OUT assets bigint, OUT structures bigint)
     RETURNS SETOF record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.delete_nodes(text[], regnamespace) IS

@@ -69,7 +69,7 @@ setup_end()
 	trap '' INT TERM HUP
 	stop_all
 	cd /
-	[ -z "$work" ] || "${as_root[@]}" rm -rf "$work"
+	[ -z "$work" ] || rm -rf "$work" 2> /dev/null || "${as_root[@]}" rm -rf "$work"
 	exit "$status"
 }
 
@@ -128,7 +128,7 @@ apart()
 packages()
 {
 	echo "postgresql-$major" "postgresql-server-dev-$major" libjson-c-dev libpq-dev pkg-config \
-		make gcc clang libipc-run-perl python3-venv
+		make gcc clang libclang-rt-dev libipc-run-perl python3-venv
 }
 
 missing_packages()

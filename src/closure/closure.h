@@ -42,6 +42,8 @@ typedef struct Closure
 	bool		cascades;
 	/* is no pair there twice? */
 	bool		unique;
+	/* have parents and descendants an index? */
+	bool		indexed;
 } Closure;
 
 /* Nodes that have just been inserted, in any order. */

@@ -25,6 +25,7 @@
 #include "core/compat.h"
 #include "core/foreign_key.h"
 #include "core/invalidate.h"
+#include "core/key_scan.h"
 #include "core/query.h"
 
 static HTAB *closures = NULL;	/* of Closure, by tree */
@@ -133,6 +134,12 @@ resolve(Closure *closure, char *const names[5])
 	Oid			up;
 	Oid			down;
 
+	if (get_rel_name(closure->tree) == NULL || get_rel_name(closure->closure) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("a table that catreg.closure names does not exist any more"),
+				 errhint("catreg.drop_closure() forgets it.")));
+
 	closure->type = InvalidOid;
 	closure->id = integer_column(closure->tree, names[0], &closure->type);
 	closure->parent = integer_column(closure->tree, names[1], &closure->type);
@@ -157,6 +164,8 @@ resolve(Closure *closure, char *const names[5])
 	closure->cascades = OidIsValid(up) && foreign_key_cascades(up) &&
 		OidIsValid(down) && foreign_key_cascades(down);
 	closure->unique = columns_are_unique(table, closure->ancestor, closure->descendant);
+	closure->indexed = key_scan_has_index(tree, closure->parent) &&
+		key_scan_has_index(table, closure->descendant);
 	table_close(table, AccessShareLock);
 	table_close(tree, AccessShareLock);
 }

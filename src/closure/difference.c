@@ -25,7 +25,7 @@
 #include "core/query.h"
 
 /*
- * Appends the common table expressions affected, expected and difference.
+ * Appends the common table expressions below, affected, expected and difference.
  *
  * difference (relation, row, ancestor, descendant, depth, expected) has a row
  * for each pair that is wrong: depth is NULL where the pair is missing,
@@ -33,8 +33,13 @@
  * whose ids are in the array $1 and at all below them, in the tree as it is
  * now; otherwise at every node.
  *
- * FULL JOIN, since it can only be hashed or merged: no wrong estimate makes it
- * a nested loop.  It never ends on a cycle; see check_tree() and closure_refresh().
+ * The planner's estimates of recursive queries are beyond all bounds.  FULL JOIN,
+ * since it can only be hashed or merged: none of them makes it a nested loop.
+ * affected, made an array and taken apart again, counts as ten rows, whose
+ * ancestors are looked up one by one (LATERAL, OFFSET): then the costs are small
+ * enough for query_by_index() to have its way.
+ *
+ * It never ends on a cycle; see check_tree() and closure_refresh().
  */
 void
 closure_write_difference(StringInfo text, const Closure *closure, bool restricted)
@@ -59,22 +64,29 @@ closure_write_difference(StringInfo text, const Closure *closure, bool restricte
 	appendStringInfoString(text, "WITH RECURSIVE ");
 	if (restricted)
 		appendStringInfo(text,
-						 "affected (id) AS ("
+						 "below (id) AS ("
 						 "SELECT pg_catalog.unnest($1) UNION "
-						 "SELECT t.%s FROM affected a JOIN %s t ON t.%s OPERATOR(pg_catalog.=) a.id), ",
+						 "SELECT t.%s FROM below b JOIN %s t ON t.%s OPERATOR(pg_catalog.=) b.id), "
+						 "affected (id) AS MATERIALIZED (SELECT pg_catalog.unnest(ARRAY(SELECT b.id FROM below b))), ",
 						 id, tree, parent);
 	appendStringInfo(text,
-					 "expected (ancestor, descendant, depth) AS ("
-					 "SELECT t.%s, t.%s, 0 FROM %s t",
-					 id, id, tree);
+					 "expected (ancestor, descendant, depth, next) AS ("
+					 "SELECT t.%s, t.%s, 0, t.%s FROM %s t",
+					 id, id, parent, tree);
 	if (restricted)
 		appendStringInfo(text, " JOIN affected a ON a.id OPERATOR(pg_catalog.=) t.%s", id);
 	appendStringInfo(text,
 					 " UNION ALL "
-					 "SELECT p.%s, e.descendant, e.depth OPERATOR(pg_catalog.+) 1 FROM expected e "
-					 "JOIN %s t ON t.%s OPERATOR(pg_catalog.=) e.ancestor "
-					 "JOIN %s p ON p.%s OPERATOR(pg_catalog.=) t.%s), ",
-					 id, tree, id, tree, id, parent);
+					 "SELECT t.%s, e.descendant, e.depth OPERATOR(pg_catalog.+) 1, t.%s FROM expected e ",
+					 id, parent);
+	if (restricted)
+		appendStringInfo(text,
+						 "CROSS JOIN LATERAL (SELECT * FROM %s t WHERE t.%s OPERATOR(pg_catalog.=) e.next OFFSET 0) t), ",
+						 tree, id);
+	else
+		appendStringInfo(text,
+						 "JOIN %s t ON t.%s OPERATOR(pg_catalog.=) e.next), ",
+						 tree, id);
 	appendStringInfo(text,
 					 "difference (relation, row, ancestor, descendant, depth, expected) AS MATERIALIZED ("
 					 "SELECT c.relation, c.row, coalesce(c.ancestor, e.ancestor), "
@@ -176,7 +188,7 @@ check_closure(PG_FUNCTION_ARGS)
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
-	query_jit_back(level);
+	query_settings_back(level);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -240,7 +252,7 @@ closure_mend(const Closure *closure)
 	check_tree(closure);
 	find_wrong(closure, &wrong, &orphans);
 	PopActiveSnapshot();
-	query_jit_back(level);
+	query_settings_back(level);
 
 	if (wrong.n > 0)
 		mended = closure_refresh(closure, &wrong);

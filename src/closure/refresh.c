@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
@@ -16,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "closure/closure.h"
+#include "core/key_scan.h"
 #include "core/query.h"
 
 /* The client's last statement that called closure_set_disturbed(). */
@@ -42,8 +44,86 @@ closure_is_disturbed(void)
 	return disturbed_by == GetCurrentStatementStartTimestamp();
 }
 
+/* A node on the way up from a touched one. */
+typedef struct WayEntry
+{
+	int64		id;
+	int64		walk;			/* the number of the walk that came here first */
+	char		status;
+} WayEntry;
+
+#define SH_PREFIX way
+#define SH_ELEMENT_TYPE WayEntry
+#define SH_KEY_TYPE int64
+#define SH_KEY id
+#define SH_HASH_KEY(tb, key) ID_HASH(key)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static void
+report_cycle(const Closure *closure, const char *node)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("node %s of table \"%s\" would be its own ancestor",
+					node, get_rel_name(closure->tree)),
+			 errdetail("Its parents lead back to itself.")));
+}
+
 /*
- * A query for a node that the way up from the nodes of $1 passes twice.
+ * Goes from a node to its parent; false: it has none, or is not there.
+ */
+static bool
+go_up(const Closure *closure, KeyScan *tree, int64 *id)
+{
+	TupleTableSlot *slot;
+	bool		isnull;
+	Datum		parent;
+
+	key_scan_seek(tree, *id);
+	slot = key_scan_next(tree);
+	if (slot == NULL)
+		return false;
+	parent = slot_getattr(slot, closure->parent, &isnull);
+	if (isnull)
+		return false;
+	*id = datum_get_id(closure->type, parent);
+	return true;
+}
+
+/*
+ * Refuses touched nodes whose parents lead back to them: walks up from each,
+ * until where another walk has been.
+ */
+static void
+check_ways(const Closure *closure, KeyScan *tree, const IdList *touched)
+{
+	way_hash   *ways = way_create(CurrentMemoryContext, touched->n, NULL);
+
+	for (int64 walk = 0; walk < touched->n; walk++)
+	{
+		int64		at = touched->ids[walk];
+		bool		found;
+
+		do
+		{
+			WayEntry   *entry = way_insert(ways, at, &found);
+
+			if (!found)
+				entry->walk = walk;
+			else if (entry->walk == walk)
+				report_cycle(closure, psprintf(INT64_FORMAT, at));
+		} while (!found && go_up(closure, tree, &at));
+	}
+	way_destroy(ways);
+}
+
+/*
+ * The same as a query, which serves for partitioned trees: for a node that the
+ * way up from the nodes of $1 passes twice.
  */
 static void
 write_cycle(StringInfo text, const void *arg)
@@ -60,6 +140,33 @@ write_cycle(StringInfo text, const void *arg)
 					 "WHERE t.%s IS NOT NULL) CYCLE node SET again USING way "
 					 "SELECT node FROM up WHERE again LIMIT 1",
 					 id, tree, id, parent, tree, id, parent);
+}
+
+/*
+ * Refuses a tree in which the touched nodes' parents lead back to them.
+ */
+static void
+check_no_cycle(const Closure *closure, const IdList *touched, Datum *array)
+{
+	Relation	rel = table_open(closure->tree, AccessShareLock);
+	KeyScan    *tree = key_scan_begin(rel, closure->id, closure->type);
+	Oid			array_type = get_array_type(closure->type);
+
+	if (tree != NULL)
+	{
+		check_ways(closure, tree, touched);
+		key_scan_end(tree);
+	}
+	else
+	{
+		query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_CYCLE,
+										write_cycle, closure, 1, &array_type),
+							 array, true);
+		if (SPI_processed > 0)
+			report_cycle(closure, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+		SPI_freetuptable(SPI_tuptable);
+	}
+	table_close(rel, AccessShareLock);
 }
 
 /*
@@ -114,6 +221,7 @@ closure_refresh(const Closure *closure, IdList *touched)
 	Datum		array;
 	Datum		mended;
 	bool		isnull;
+	int			level;
 
 	closure_set_disturbed();
 	LockRelationOid(closure->closure, ShareRowExclusiveLock);
@@ -121,22 +229,13 @@ closure_refresh(const Closure *closure, IdList *touched)
 	id_list_sort_unique(touched);
 	array = id_list_array(touched, closure->type);
 
-	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_CYCLE,
-									write_cycle, closure, 1, &array_type),
-						 &array, true);
-	if (SPI_processed > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("node %s of table \"%s\" would be its own ancestor",
-						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
-						get_rel_name(closure->tree)),
-				 errdetail("Its parents lead back to itself.")));
-	SPI_freetuptable(SPI_tuptable);
-
+	level = query_by_index(closure->indexed);
+	check_no_cycle(closure, touched, &array);
 	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_REFRESH,
 									write_refresh, closure, 1, &array_type),
 						 &array, true);
 	mended = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SPI_freetuptable(SPI_tuptable);
+	query_settings_back(level);
 	return DatumGetInt64(mended);
 }

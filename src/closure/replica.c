@@ -5,10 +5,12 @@
  *
  * The apply worker fires row triggers only, and those only that are enabled
  * for replicas.  collect_closure, after each row, notes the nodes touched;
- * flush_closure, a constraint trigger deferred to the end of the transaction,
- * computes their closure again when it is called first, and finds nothing to
- * do from then on.  A session under session_replication_role = replica is
- * served the same way.
+ * their closure is computed again when the transaction is about to commit.  A
+ * session under session_replication_role = replica is served the same way.
+ *
+ * Not by a deferred trigger: PostgreSQL refuses to TRUNCATE or alter a table
+ * that has one waiting, and a subscriber that cannot apply what its publisher
+ * could do is stuck.
  *
  * What a rolled back subtransaction has noted stays: computing a node again
  * that nothing has happened to changes nothing.
@@ -24,6 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "closure/closure.h"
 #include "core/query.h"
@@ -36,18 +39,60 @@ typedef struct Touched
 
 static HTAB *touched_trees = NULL;	/* of this transaction */
 
+/*
+ * Computes the closure of the nodes noted.  A tree that has no closure any more
+ * is left alone.
+ */
 static void
-forget_touched(XactEvent event, void *arg)
+flush(Touched *touched)
 {
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
-		event == XACT_EVENT_PREPARE)
+	const Closure *found = closure_get(touched->tree, true);
+	Closure		closure;
+	QueryUser	before;
+
+	if (found == NULL || touched->ids.n == 0)
+		return;
+	closure = *found;
+	SPI_connect();
+	query_become(closure_owner(&closure), &before);
+	closure_refresh(&closure, &touched->ids);
+	query_return(&before);
+	SPI_finish();
+}
+
+static void
+flush_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	Touched    *touched;
+	HTAB	   *trees = touched_trees;
+
+	/* what a closure's own triggers touch is noted anew */
+	touched_trees = NULL;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	hash_seq_init(&scan, trees);
+	while ((touched = hash_seq_search(&scan)) != NULL)
+		flush(touched);
+	PopActiveSnapshot();
+
+	/* and may have queued events, for which it is the last moment */
+	AfterTriggerFireDeferred();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		while (touched_trees != NULL)
+			flush_all();
+	else
 		touched_trees = NULL;
 }
 
 void
 closure_replica_init(void)
 {
-	RegisterXactCallback(forget_touched, NULL);
+	RegisterXactCallback(at_transaction_end, NULL);
 }
 
 static Touched *
@@ -90,17 +135,6 @@ note(Touched *touched, const Closure *closure, Relation rel, HeapTuple tuple)
 		id_list_add(&touched->ids, datum_get_id(closure->type, id));
 }
 
-static void
-check_protocol(FunctionCallInfo fcinfo, const char *name)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(((TriggerData *) fcinfo->context)->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(((TriggerData *) fcinfo->context)->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as an AFTER ROW trigger", name)));
-}
-
 PG_FUNCTION_INFO_V1(collect_closure);
 
 /*
@@ -114,7 +148,13 @@ collect_closure(PG_FUNCTION_ARGS)
 	const Closure *closure;
 	Touched    *touched;
 
-	check_protocol(fcinfo, "collect_closure");
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as an AFTER ROW trigger",
+						"collect_closure")));
 
 	/* ALTER TABLE ... ENABLE TRIGGER ALL lets it fire where others do the work */
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
@@ -125,36 +165,5 @@ collect_closure(PG_FUNCTION_ARGS)
 	note(touched, closure, trigdata->tg_relation, trigdata->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		note(touched, closure, trigdata->tg_relation, trigdata->tg_newtuple);
-	return PointerGetDatum(NULL);
-}
-
-PG_FUNCTION_INFO_V1(flush_closure);
-
-/*
- * Constraint trigger, deferred, enabled for replicas: computes the closure of
- * the nodes noted so far.
- */
-Datum
-flush_closure(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Closure		closure;
-	Touched    *touched;
-	QueryUser	before;
-
-	check_protocol(fcinfo, "flush_closure");
-	if (touched_trees == NULL)
-		return PointerGetDatum(NULL);
-	closure = *closure_get(RelationGetRelid(trigdata->tg_relation), false);
-	touched = touched_of(closure.tree);
-	if (touched->ids.n == 0)
-		return PointerGetDatum(NULL);
-
-	SPI_connect();
-	query_become(closure_owner(&closure), &before);
-	closure_refresh(&closure, &touched->ids);
-	touched->ids.n = 0;
-	query_return(&before);
-	SPI_finish();
 	return PointerGetDatum(NULL);
 }

@@ -75,6 +75,21 @@ open_index(Relation rel, AttrNumber column)
 }
 
 /*
+ * Is there an index for looking rows up by a column?  In a partitioned table,
+ * too, though key_scan_begin() does not serve there.
+ */
+bool
+key_scan_has_index(Relation rel, AttrNumber column)
+{
+	Relation	index = open_index(rel, column);
+
+	if (index == NULL)
+		return false;
+	index_close(index, AccessShareLock);
+	return true;
+}
+
+/*
  * Starts to look up rows of a plain table by an integer column, of type
  * INT4OID or INT8OID, as of this moment: what is committed, and what this
  * transaction has done.  NULL where no index serves.  The caller takes his

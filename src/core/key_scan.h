@@ -14,6 +14,7 @@
 
 typedef struct KeyScan KeyScan;
 
+extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);

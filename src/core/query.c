@@ -121,9 +121,16 @@ query_forget(Oid relid)
 			entry->forgotten = true;
 }
 
+static void
+set_for_now(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
- * Switches JIT compilation off, until query_jit_back() with what is returned,
- * or an error.  A recursive query looks far more expensive to the planner than
+ * Switches JIT compilation off, until query_settings_back() with what is
+ * returned, or an error.  A recursive query looks far more expensive to the planner than
  * it is, and compiling it takes a hundred times as long as a move of a few
  * nodes.
  */
@@ -132,13 +139,42 @@ query_jit_off(void)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set_for_now("jit", "off");
+	return level;
+}
+
+/*
+ * Has every look-up go through an index, where all that are needed are there,
+ * until query_settings_back() with what is returned, or an error.
+ *
+ * The planner cannot know how many rows a recursive query or an array yields:
+ * it guesses far too many, and scans whole tables for a handful of rows.  With
+ * its choices gone one plan serves for good, however small the tables were when
+ * it was made.  Where an index is missing whole tables have to be read, but once
+ * and not for each row.
+ */
+int
+query_by_index(bool possible)
+{
+	int			level = NewGUCNestLevel();
+
+	if (possible)
+	{
+		set_for_now("enable_seqscan", "off");
+		set_for_now("enable_hashjoin", "off");
+		set_for_now("enable_mergejoin", "off");
+		set_for_now("plan_cache_mode", "force_generic_plan");
+	}
+	else
+	{
+		set_for_now("enable_nestloop", "off");
+		set_for_now("plan_cache_mode", "force_custom_plan");
+	}
 	return level;
 }
 
 void
-query_jit_back(int level)
+query_settings_back(int level)
 {
 	AtEOXact_GUC(true, level);
 }
@@ -161,7 +197,7 @@ query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
 
 	result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
 								  InvalidSnapshot, false, fire_triggers, 0);
-	query_jit_back(level);
+	query_settings_back(level);
 	if (result < 0)
 		elog(ERROR, "could not execute a saved plan: %s",
 			 SPI_result_code_string(result));

@@ -37,7 +37,8 @@ extern SPIPlanPtr query_plan(Oid relid, QueryId query, QueryText write_text,
 							 const void *arg, int nargs, Oid *argtypes);
 extern void query_forget(Oid relid);
 extern int	query_jit_off(void);
-extern void query_jit_back(int level);
+extern int	query_by_index(bool possible);
+extern void query_settings_back(int level);
 extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);
 extern void query_execute(const char *text);

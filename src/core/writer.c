@@ -72,6 +72,15 @@ struct Writer
 	bool		collecting;		/* there are many rows: the feeds sort them */
 };
 
+static bool
+is_given(const WriterTarget *target, AttrNumber column)
+{
+	for (int i = 0; i < target->n_columns; i++)
+		if (target->columns[i] == column)
+			return true;
+	return false;
+}
+
 /*
  * Why rows of a target cannot be written the fast way, in words; NULL: they
  * can.  The rights considered are the current user's.
@@ -104,8 +113,14 @@ writer_refusal(const WriterTarget *target)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (!attribute->attisdropped && attribute->attidentity != '\0')
+		if (attribute->attisdropped)
+			continue;
+		if (attribute->attidentity != '\0')
 			return "it has an identity column";
+		/* the default, none included, has to pass the domain's checks */
+		if (get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN &&
+			!is_given(target, i + 1))
+			return "a column is left out whose type is a domain";
 	}
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)

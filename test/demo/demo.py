@@ -166,9 +166,11 @@ def check_rows(claims, plain_uri, catreg_uri, counts, statuses):
         f"the two catalogs hold the same rows in all {len(plain)} tables, up to ids and times",
         plain == catreg and plain["nodes"][0] == nodes + 1,
     )
-    (wrong,), = tiledkit.rows(catreg_uri, "SELECT count(*) FROM catreg.check_closure('nodes')")
+    start = time.monotonic()
+    ((wrong,),) = tiledkit.rows(catreg_uri, "SELECT count(*) FROM catreg.check_closure('nodes')")
     claims.check(
-        f"catreg.check_closure: {wrong} of {catreg['nodes_closure'][0]:,} closure rows are wrong",
+        f"catreg.check_closure: {wrong} of {catreg['nodes_closure'][0]:,} closure rows are wrong, "
+        f"in {time.monotonic() - start:.1f} s",
         wrong == 0 and catreg["nodes_closure"][0] == 1 + nodes * 2 + counts["assets"],
     )
 
@@ -203,9 +205,9 @@ def check_client(claims, server, scans, data_folder, image):
 
     found = root.search_deep(Key("sample.name") == "LaB6-05")
     expected = len([s for s in range(scans) if s % 100 == 5])
-    claims.check(f"a search at any depth for sample LaB6-05 finds {len(found):,} scans", len(found) == expected)
+    claims.check(f"a search at any depth for sample LaB6-05 finds the scans that have it: {len(found):,}", len(found) == expected)
     found = root[workload.scan_key(scan)].search_deep(Key("detector") == "merlin")
-    claims.check("one below a scan for detector merlin finds 1 array", list(found.keys()) == [("merlin",)])
+    claims.check("one below a scan for detector merlin finds its one array", list(found.keys()) == [("merlin",)])
 
     read = root[f"{workload.scan_key(0)}/merlin"].read()
     claims.check(
@@ -233,7 +235,9 @@ def main(server_uri, folder, scans):
         os.makedirs(name)
     os.environ["HOME"] = folder
     claims = Claims()
-    (version, buffers), = tiledkit.rows(server_uri + "/postgres", "SELECT current_setting('server_version'), current_setting('shared_buffers')")
+    ((version, buffers),) = tiledkit.rows(
+        server_uri + "/postgres", "SELECT current_setting('server_version'), current_setting('shared_buffers')"
+    )
     say(f"PostgreSQL {version}, default settings (shared_buffers {buffers}). Two new catalogs by `tiled catalog init`.")
     plain_uri = tiledkit.create_catalog(server_uri, "plain")
     catreg_uri = tiledkit.create_catalog(server_uri, "catreg")

@@ -90,6 +90,7 @@ def test_catalogs_were_attached_and_right(runs):
     lines = (runs[1] / "hook.log").read_text().splitlines()
     attached = {line.split()[1] for line in lines if line.startswith("attached")}
     checked = dict(line.removeprefix("checked ").split(": ", 1) for line in lines if line.startswith("checked"))
-    assert len(attached) >= 100
-    assert len(checked) >= 100 and set(checked.values()) == {"right"}
+    # 66 with 0.2.20: many tests share a catalog.
+    assert len(attached) >= 60
+    assert checked.keys() == attached and set(checked.values()) == {"right"}
     assert not os.path.exists(runs[0] / "hook.log")

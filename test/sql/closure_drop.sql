@@ -99,6 +99,7 @@ RESET client_min_messages;
 SELECT * FROM here;
 INSERT INTO tree VALUES (1, NULL);
 CREATE ROLE closure_drop_owner;
+GRANT USAGE ON SCHEMA closure_drop TO closure_drop_owner;
 CREATE TABLE closure (ancestor int, descendant int, depth int, PRIMARY KEY (ancestor, descendant));
 ALTER TABLE tree OWNER TO closure_drop_owner;
 ALTER TABLE closure OWNER TO closure_drop_owner;

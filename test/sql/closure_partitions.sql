@@ -45,8 +45,6 @@ UPDATE high_odd SET parent = 106 WHERE id = 105;
 SELECT closure_is('tree');
 -- rows that go to another partition
 UPDATE tree SET id = 111 WHERE id = 108;
-UPDATE tree SET id = 50, parent = 4 WHERE id = 111;
-UPDATE tree SET id = 109 WHERE id = 50;
 SELECT closure_is('tree');
 INSERT INTO tree VALUES (109, 2), (112, 109) ON CONFLICT (id) DO UPDATE SET parent = excluded.parent;
 SELECT closure_is('tree');
@@ -79,11 +77,10 @@ INSERT INTO higher VALUES (NULL, 303, 120), (NULL, 120, 121);
 ALTER TABLE high DETACH PARTITION high_rest;
 SELECT closure_is('tree');
 DELETE FROM tree WHERE id = 112;
-TRUNCATE high_rest;
 ALTER TABLE high ATTACH PARTITION higher FOR VALUES IN (120, 121);
-INSERT INTO higher VALUES (NULL, 120, 122);
+INSERT INTO higher VALUES (NULL, 120, 121) ON CONFLICT DO NOTHING;
+UPDATE higher SET parent = 200 WHERE id = 120;
 SELECT closure_is('tree');
-ALTER TABLE high ATTACH PARTITION high_rest DEFAULT;
 INSERT INTO high_rest VALUES (NULL, 121, 130);
 SELECT closure_is('tree');
 SELECT tgrelid::regclass, count(*), min(tgenabled), max(tgenabled) FROM pg_trigger
@@ -94,18 +91,16 @@ INSERT INTO circle VALUES (400, 401), (401, 400);
 ALTER TABLE tree ATTACH PARTITION circle FOR VALUES FROM (400) TO (500);
 -- and partitions that go
 ALTER TABLE tree DETACH PARTITION late;
-UPDATE later SET parent = NULL WHERE id = 300;
 INSERT INTO high_rest VALUES (NULL, NULL, 131);
-ALTER TABLE tree DETACH PARTITION late;
 DELETE FROM later;
 DELETE FROM high_rest WHERE id = 131;
 ALTER TABLE tree DETACH PARTITION later;
-INSERT INTO later VALUES (310, NULL), (311, 310);
+INSERT INTO later VALUES (310, NULL), (311, 1);
 UPDATE later SET parent = NULL;
 SELECT closure_is('tree');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'later'::regclass AND tgname LIKE 'catreg%';
 
--- without foreign keys
+-- without foreign keys, where rows do go to another partition
 CREATE TABLE free (id bigint PRIMARY KEY, parent bigint) PARTITION BY HASH (id);
 CREATE TABLE free_0 PARTITION OF free FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE free_1 PARTITION OF free FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -116,6 +111,8 @@ SELECT catreg.create_closure('free', 'free_closure');
 INSERT INTO free SELECT i, nullif(i / 2, 0) FROM generate_series(1, 40) i;
 SELECT closure_is('free');
 UPDATE free SET parent = 1 WHERE id IN (8, 9, 10, 11);
+SELECT closure_is('free');
+UPDATE free SET id = id + 100 WHERE id IN (3, 12, 13);
 SELECT closure_is('free');
 TRUNCATE free_0;
 SELECT closure_is('free');

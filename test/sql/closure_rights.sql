@@ -22,8 +22,8 @@ CREATE TABLE closure (ancestor int REFERENCES tree ON DELETE CASCADE, descendant
 CREATE TABLE free (id int PRIMARY KEY, parent int, who name DEFAULT current_user);
 CREATE TABLE free_closure (ancestor int, descendant int, depth int, PRIMARY KEY (ancestor, descendant));
 SELECT catreg.create_closure('tree', 'closure'), catreg.create_closure('free', 'free_closure');
-INSERT INTO tree VALUES (1), (2, 1);
-INSERT INTO free VALUES (1), (2, 1);
+INSERT INTO tree VALUES (1, NULL), (2, 1);
+INSERT INTO free VALUES (1, NULL), (2, 1);
 
 -- whoever may write the tree needs no right on the closure
 GRANT INSERT ON tree, free TO closure_rights_writer;
@@ -37,9 +37,7 @@ DELETE FROM catreg.closure;
 UPDATE catreg.closure SET closure = 'pg_class';
 SELECT catreg.closure_define('tree', 'closure', 'id', 'parent', 'ancestor', 'descendant', 'depth');
 SELECT catreg.closure_undefine('tree');
-SELECT catreg.closure_add_triggers('tree');
 SELECT catreg.closure_remove_triggers('tree');
-SELECT catreg.closure_enable_triggers('tree');
 SET ROLE closure_rights_owner;
 GRANT SELECT, UPDATE, DELETE, TRUNCATE ON tree, free TO closure_rights_writer;
 SET ROLE closure_rights_writer;
@@ -57,8 +55,7 @@ SELECT closure_is('tree'), closure_is('free');
 SELECT count(*) FROM catreg.closure WHERE tree IN ('tree'::regclass, 'free'::regclass);
 
 -- row security on the trees, which a role sees the less of
-INSERT INTO tree VALUES (1), (2, 1);
-INSERT INTO free VALUES (1), (2, 1);
+INSERT INTO free VALUES (1, NULL), (2, 1);
 ALTER TABLE tree ENABLE ROW LEVEL SECURITY;
 ALTER TABLE free ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON tree USING (who = current_user);
@@ -93,11 +90,6 @@ DELETE FROM tree WHERE id = 13;
 DELETE FROM free WHERE id = 13;
 RESET ROLE;
 SELECT closure_is('tree'), closure_is('free');
-SET row_security = off;
-SET ROLE closure_rights_writer;
-INSERT INTO free VALUES (17, 2);
-RESET row_security;
-RESET ROLE;
 
 -- tables of two owners
 SET ROLE closure_rights_owner;

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 
 CREATE OR REPLACE FUNCTION public.closure_is(tree regclass) RETURNS text
-    LANGUAGE plpgsql SET search_path = pg_catalog AS
+    LANGUAGE plpgsql SET search_path = pg_catalog SET jit = off AS
 $$
 DECLARE
     d catreg.closure;
