@@ -132,15 +132,19 @@ CREATE FUNCTION catreg.rebuild_closure(tree regclass) RETURNS bigint
 COMMENT ON FUNCTION catreg.rebuild_closure(regclass) IS
     'mends the closure table of a tree, and returns the number of rows mended; readers are not stopped, writers only while wrong rows are replaced';
 
+CREATE FUNCTION catreg.closure_take_over(tree regclass) RETURNS bigint
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.closure_take_over(regclass) IS
+    'internal: makes a closure table right, and locks its tree against writers';
+
 CREATE FUNCTION catreg.create_closure(tree regclass, closure regclass, id name DEFAULT 'id', parent name DEFAULT 'parent',
         ancestor name DEFAULT 'ancestor', descendant name DEFAULT 'descendant', depth name DEFAULT 'depth') RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     PERFORM catreg.closure_define(tree, closure, id, parent, ancestor, descendant, depth);
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tree);
+    PERFORM catreg.closure_take_over(tree);
     PERFORM catreg.closure_add_triggers(tree);
-    PERFORM catreg.rebuild_closure(tree);
 END
 $$;
 COMMENT ON FUNCTION catreg.create_closure(regclass, regclass, name, name, name, name, name) IS

@@ -46,21 +46,17 @@ CREATE FUNCTION catreg.attach_tiled(catalog regnamespace DEFAULT 'public'::text:
 $$
 DECLARE
     nodes regclass;
-    is_right boolean;
+    mended bigint;
 BEGIN
     PERFORM catreg.tiled_check_layout(catalog);
     nodes := to_regclass(format('%s.nodes', catalog));
     PERFORM catreg.closure_define(nodes, to_regclass(format('%s.nodes_closure', catalog)),
                                   'id', 'parent', 'ancestor', 'descendant', 'depth');
-
-    -- compared while Tiled's trigger still keeps it, so that writers wait for a moment only
-    is_right := NOT EXISTS (SELECT FROM catreg.check_closure(nodes));
-
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', nodes);
+    mended := catreg.closure_take_over(nodes);
     PERFORM catreg.tiled_enable_closure_trigger(nodes, false);
     PERFORM catreg.closure_add_triggers(nodes);
-    IF NOT is_right THEN
-        RAISE NOTICE 'the closure of % was wrong: % rows mended', nodes, catreg.rebuild_closure(nodes);
+    IF mended > 0 THEN
+        RAISE NOTICE 'the closure of % was wrong: % rows mended', nodes, mended;
     END IF;
 END
 $$;
@@ -75,7 +71,8 @@ DECLARE
 BEGIN
     PERFORM catreg.tiled_check_layout(catalog);
     nodes := to_regclass(format('%s.nodes', catalog));
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', nodes);
+    -- what dropping triggers needs, and at once: who has read and is about to write would wait for us, and we for him
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', nodes);
     PERFORM catreg.drop_closure(nodes);
     PERFORM catreg.tiled_enable_closure_trigger(nodes, true);
 END

@@ -64,6 +64,10 @@ extern void closure_refreshed(Oid tree);
 /* difference.c */
 extern void closure_write_difference(StringInfo text, const Closure *closure,
 									 bool restricted);
+extern void closure_compare(const Closure *closure, Snapshot snapshot,
+							IdList *wrong, bool *orphans);
+extern uint64 closure_mend_found(const Closure *closure, IdList *wrong,
+								 bool orphans);
 extern uint64 closure_mend(const Closure *closure);
 
 /* insert.c */

@@ -228,6 +228,44 @@ find_wrong(const Closure *closure, IdList *nodes, bool *orphans)
 }
 
 /*
+ * Compares the whole tree, as a snapshot shows it: what find_wrong() finds.
+ */
+void
+closure_compare(const Closure *closure, Snapshot snapshot, IdList *wrong, bool *orphans)
+{
+	int			level = query_jit_off();
+
+	id_list_init(wrong);
+	*orphans = false;
+	PushActiveSnapshot(snapshot);
+	check_tree(closure);
+	find_wrong(closure, wrong, orphans);
+	PopActiveSnapshot();
+	query_settings_back(level);
+}
+
+/*
+ * Mends what closure_compare() has found; returns the number of rows mended.
+ */
+uint64
+closure_mend_found(const Closure *closure, IdList *wrong, bool orphans)
+{
+	uint64		mended = 0;
+
+	if (wrong->n > 0)
+		mended = closure_refresh(closure, wrong);
+	if (orphans)
+	{
+		SPI_execute(psprintf("DELETE FROM %s c WHERE c.%s IS NULL",
+							 query_relation(closure->closure),
+							 query_column(closure->closure, closure->descendant)),
+					false, 0);
+		mended += SPI_processed;
+	}
+	return mended;
+}
+
+/*
  * Applies the difference for the whole tree, and returns the number of rows
  * mended.  Runs with the closure owner's rights, SPI connected.
  *
@@ -240,31 +278,12 @@ uint64
 closure_mend(const Closure *closure)
 {
 	IdList		wrong;
-	bool		orphans = false;
-	uint64		mended = 0;
-	int			level;
+	bool		orphans;
 
 	/* not the transaction's snapshot, which may be older than our triggers */
 	CommandCounterIncrement();
-	level = query_jit_off();
-	PushActiveSnapshot(GetLatestSnapshot());
-	id_list_init(&wrong);
-	check_tree(closure);
-	find_wrong(closure, &wrong, &orphans);
-	PopActiveSnapshot();
-	query_settings_back(level);
-
-	if (wrong.n > 0)
-		mended = closure_refresh(closure, &wrong);
-	if (orphans)
-	{
-		SPI_execute(psprintf("DELETE FROM %s c WHERE c.%s IS NULL",
-							 query_relation(closure->closure),
-							 query_column(closure->closure, closure->descendant)),
-					false, 0);
-		mended += SPI_processed;
-	}
-	return mended;
+	closure_compare(closure, GetLatestSnapshot(), &wrong, &orphans);
+	return closure_mend_found(closure, &wrong, orphans);
 }
 
 PG_FUNCTION_INFO_V1(rebuild_closure);

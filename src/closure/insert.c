@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -275,6 +276,7 @@ fetch_branches(const Closure *closure, Relation table, const IdList *old)
 	scan = key_scan_begin(table, closure->descendant, closure->type);
 	if (scan == NULL)
 	{
+		query_lock_table(closure->closure, RowExclusiveLock);
 		fetch_by_query(closure, branches, old);
 		return branches;
 	}
@@ -418,11 +420,14 @@ closure_insert(const Closure *closure, NewNodes *nodes)
 
 	if (nodes->n == 0)
 		return;
-	if (!closure->parents_exist || !nodes->sealed)
+	if (!closure->parents_exist || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 	{
-		insert_by_refresh(closure, nodes,
-						  nodes->sealed ? "no foreign key proves that parents come first" :
-						  "the same statement moves or deletes nodes");
+		insert_by_refresh(closure, nodes, "no foreign key proves that parents come first");
+		return;
+	}
+	if (!nodes->sealed)
+	{
+		insert_by_refresh(closure, nodes, "the same statement moves or deletes nodes");
 		return;
 	}
 

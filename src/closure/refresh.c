@@ -205,6 +205,45 @@ write_refresh(StringInfo text, const void *arg)
 }
 
 /*
+ * Executes the query that mends.
+ *
+ * At REPEATABLE READ and above it writes rows of nodes that others have inserted
+ * after the transaction's snapshot, and PostgreSQL's check of a foreign key,
+ * which does not look past that, finds no such node.  Clients know what to do
+ * about a serialization failure, which is what it is.
+ */
+static void
+mend(const Closure *closure, Datum *array)
+{
+	Oid			array_type = get_array_type(closure->type);
+	SPIPlanPtr	plan = query_plan(closure->tree, QUERY_CLOSURE_REFRESH,
+								  write_refresh, closure, 1, &array_type);
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		query_execute_latest(plan, array, true);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (!IsolationUsesXactSnapshot())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_FOREIGN_KEY_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent insert"),
+				 errdetail_internal("%s", error->message)));
+	}
+	PG_END_TRY();
+}
+
+/*
  * Makes the closure right for the nodes with the given ids, there or not any
  * more, and for all below them; sorts the list.  Returns the number of closure
  * rows that were wrong.
@@ -212,28 +251,26 @@ write_refresh(StringInfo text, const void *arg)
  * Runs with the closure owner's rights, SPI connected.  Takes SHARE ROW
  * EXCLUSIVE on the closure table, and reads with a snapshot of after that.
  *
- * Error: check_violation for a cycle of parents.
+ * Errors: check_violation for a cycle of parents, serialization_failure.
  */
 uint64
 closure_refresh(const Closure *closure, IdList *touched)
 {
-	Oid			array_type = get_array_type(closure->type);
 	Datum		array;
 	Datum		mended;
 	bool		isnull;
 	int			level;
 
 	closure_set_disturbed();
-	LockRelationOid(closure->closure, ShareRowExclusiveLock);
+	query_lock_table(closure->closure, ShareRowExclusiveLock);
+	query_lock_table(closure->tree, AccessShareLock);
 
 	id_list_sort_unique(touched);
 	array = id_list_array(touched, closure->type);
 
 	level = query_by_index(closure->indexed);
 	check_no_cycle(closure, touched, &array);
-	query_execute_latest(query_plan(closure->tree, QUERY_CLOSURE_REFRESH,
-									write_refresh, closure, 1, &array_type),
-						 &array, true);
+	mend(closure, &array);
 	mended = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SPI_freetuptable(SPI_tuptable);
 	query_settings_back(level);

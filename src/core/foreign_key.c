@@ -42,8 +42,8 @@ foreign_key_fires(const Trigger *trigger)
 }
 
 /*
- * Is there, among the triggers of a relation, one that fires and belongs to a
- * constraint?  side is RI_TRIGGER_FK or RI_TRIGGER_PK.
+ * Is there, among the triggers of a relation, one that belongs to a constraint
+ * and fires in ordinary sessions?  side is RI_TRIGGER_FK or RI_TRIGGER_PK.
  */
 static bool
 constraint_is_live(Relation rel, Oid constraint, int side, int event)
@@ -59,7 +59,8 @@ constraint_is_live(Relation rel, Oid constraint, int side, int event)
 		if (trigger->tgconstraint == constraint &&
 			RI_FKey_trigger_type(trigger->tgfoid) == side &&
 			(trigger->tgtype & event) != 0 &&
-			foreign_key_fires(trigger))
+			(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+			 trigger->tgenabled == TRIGGER_FIRES_ALWAYS))
 			return true;
 	}
 	return false;
@@ -93,7 +94,9 @@ foreign_key_trigger_matches(Relation rel, const Trigger *trigger,
 /*
  * The constraint that guarantees, row by row and at the end of each statement,
  * that every value of a column is a key of another table; InvalidOid if none
- * does: there is none, it is NOT VALID, deferrable, or switched off.
+ * does: there is none, it is NOT VALID, deferrable, or switched off.  Under
+ * session_replication_role = replica it guarantees nothing; what is said here
+ * does not depend on that, and may be kept.
  */
 Oid
 foreign_key_enforced(Relation rel, AttrNumber column, Oid references,
@@ -261,7 +264,8 @@ foreign_key_check(Relation rel, AttrNumber column, Oid references,
 		return;
 
 	/* before a snapshot is taken, see query_execute_latest() */
-	referenced = table_open(references, RowShareLock);
+	query_lock_table(references, RowShareLock);
+	referenced = table_open(references, NoLock);
 	query_become(RelationGetForm(referenced)->relowner, &before);
 	scan = key_scan_begin(referenced, key, type);
 	if (scan == NULL)
@@ -269,7 +273,7 @@ foreign_key_check(Relation rel, AttrNumber column, Oid references,
 	else
 	{
 		for (int64 i = 0; i < keys->n; i++)
-			if (!key_scan_lock_key(scan, keys->ids[i], LockTupleKeyShare))
+			if (key_scan_lock_key(scan, keys->ids[i], LockTupleKeyShare) == NULL)
 				report_missing(rel, column, referenced, psprintf(INT64_FORMAT, keys->ids[i]));
 		key_scan_end(scan);
 	}

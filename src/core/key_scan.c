@@ -143,13 +143,13 @@ key_scan_next(KeyScan *scan)
 
 /*
  * Locks the row that the scan is at; false: it is gone, or its newest version
- * has another key.
+ * has another key.  The slot holds the newest version afterwards.
  *
  * As ExecLockRows() does it in PostgreSQL's nodeLockRows.c: waits for whoever
  * is changing the row, and takes its newest version.
  */
-static bool
-lock_row(KeyScan *scan, LockTupleMode mode)
+bool
+key_scan_lock(KeyScan *scan, LockTupleMode mode)
 {
 	int64		key = datum_get_id(scan->type, scan->key.sk_argument);
 	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
@@ -180,16 +180,17 @@ lock_row(KeyScan *scan, LockTupleMode mode)
 }
 
 /*
- * Locks the row that has a unique key; false: there is none.
+ * Locks the row that has a unique key, and returns its newest version; NULL:
+ * there is none.
  */
-bool
+TupleTableSlot *
 key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode)
 {
 	key_scan_seek(scan, key);
 	while (key_scan_next(scan) != NULL)
-		if (lock_row(scan, mode))
-			return true;
-	return false;
+		if (key_scan_lock(scan, mode))
+			return scan->slot;
+	return NULL;
 }
 
 /*
@@ -214,7 +215,7 @@ key_scan_delete(KeyScan *scan)
 			case TM_Deleted:
 				return false;
 			case TM_Updated:
-				if (!lock_row(scan, LockTupleExclusive))
+				if (!key_scan_lock(scan, LockTupleExclusive))
 					return false;
 				break;
 			default:

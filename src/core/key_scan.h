@@ -18,7 +18,8 @@ extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
-extern bool key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode);
+extern bool key_scan_lock(KeyScan *scan, LockTupleMode mode);
+extern TupleTableSlot *key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode);
 extern bool key_scan_delete(KeyScan *scan);
 extern void key_scan_end(KeyScan *scan);
 

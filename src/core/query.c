@@ -13,7 +13,10 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -202,6 +205,20 @@ query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
 		elog(ERROR, "could not execute a saved plan: %s",
 			 SPI_result_code_string(result));
 	return result;
+}
+
+/*
+ * Locks a table and, where it has any, all its partitions, to the end of the
+ * transaction.  Before the snapshot is taken: a query would lock the partitions
+ * only afterwards, and of one that ALTER TABLE has rewritten in between it would
+ * see no row (PostgreSQL's documentation, "Caveats" of concurrency control).
+ */
+void
+query_lock_table(Oid relid, LOCKMODE mode)
+{
+	LockRelationOid(relid, mode);
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		list_free(find_all_inheritors(relid, mode, NULL));
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "storage/lockdefs.h"
 #include "utils/tuplestore.h"
 
 /* Every saved plan of the module; with a relation's OID it is a plan's key. */
@@ -41,6 +42,7 @@ extern int	query_by_index(bool possible);
 extern void query_settings_back(int level);
 extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);
+extern void query_lock_table(Oid relid, LOCKMODE mode);
 extern void query_execute(const char *text);
 extern void query_register_rows(const char *name, TupleDesc desc,
 								Tuplestorestate *rows, uint64 n_rows);

@@ -44,6 +44,7 @@ typedef struct GoneEntry
 {
 	int64		id;
 	int32		path;
+	bool		locked;			/* of nodes: it goes, and nobody can change that */
 	char		status;
 } GoneEntry;
 
@@ -172,12 +173,41 @@ add_node(Deletion *deletion, int64 id, int32 path)
 	if (found)
 		return;
 	entry->path = path;
+	entry->locked = false;
 	id_list_add(&deletion->node_ids, id);
 }
 
 /*
+ * Is a node, now that it is locked, still what it was when it was found: what a
+ * path names, or a child of a node that goes?
+ */
+static bool
+still_goes(Deletion *deletion, const GoneEntry *node, TupleTableSlot *slot)
+{
+	Oid			table = deletion->layout.nodes;
+	const PathEntry *named = deletion->paths[node->path];
+	bool		isnull;
+	int64		parent = DatumGetInt32(slot_getattr(slot, get_attnum(table, "parent"), &isnull));
+	GoneEntry  *above;
+	text	   *key;
+
+	if (isnull)
+		return false;
+	above = gone_lookup(deletion->nodes, parent);
+	if (above != NULL && above->locked)
+		return true;
+	if (node->id != named->id || parent != named->parent->id)
+		return false;
+	key = DatumGetTextPP(slot_getattr(slot, get_attnum(table, "key"), &isnull));
+	return VARSIZE_ANY_EXHDR(key) == named->key_length &&
+		memcmp(VARDATA_ANY(key), named->key, named->key_length) == 0;
+}
+
+/*
  * Locks the nodes listed from the given position on, in the order of their
- * ids.  One that another session has deleted meanwhile is gone anyway.
+ * ids.  One that another session has meanwhile deleted or moved away does not
+ * count, or is an error where the transaction's snapshot still shows it:
+ * serialization_failure.
  */
 static void
 lock_nodes(Deletion *deletion, int64 from)
@@ -191,9 +221,38 @@ lock_nodes(Deletion *deletion, int64 from)
 	id_list_sort_unique(&ids);
 	lookup_begin(&nodes, deletion->layout.nodes, "id");
 	for (int64 i = 0; i < ids.n; i++)
-		if (!key_scan_lock_key(nodes.scan, ids.ids[i], LockTupleExclusive))
+	{
+		TupleTableSlot *slot = key_scan_lock_key(nodes.scan, ids.ids[i], LockTupleExclusive);
+		GoneEntry  *node = gone_lookup(deletion->nodes, ids.ids[i]);
+
+		if (slot != NULL && still_goes(deletion, node, slot))
+			node->locked = true;
+		else if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent %s",
+							slot == NULL ? "delete" : "update")));
+		else
 			gone_delete(deletion->nodes, ids.ids[i]);
+	}
 	lookup_end(&nodes);
+}
+
+/*
+ * Drops from the list what did not count after all, or stands there twice
+ * because another session has moved it from one node that goes to another.
+ */
+static void
+keep_locked(Deletion *deletion)
+{
+	IdList	   *ids = &deletion->node_ids;
+	int64		n = 0;
+
+	id_list_sort_unique(ids);
+	for (int64 i = 0; i < ids->n; i++)
+		if (gone_lookup(deletion->nodes, ids->ids[i]) != NULL)
+			ids->ids[n++] = ids->ids[i];
+	ids->n = n;
 }
 
 /*
@@ -201,20 +260,39 @@ lock_nodes(Deletion *deletion, int64 from)
  *
  * They are found by their parents, level by level, each level locked before
  * its children are looked for: who inserts below a node holds a lock on it that
- * ours waits for, so that no child can be missed.
+ * ours waits for, so that no child can be missed.  Levels are those of the
+ * whole tree, so that whoever else locks nodes from the top down meets ours in
+ * the same order.
  */
 static void
 collect_nodes(Deletion *deletion)
 {
 	int64		from = 0;
+	int			last = 0;
 
+	/* what is named counts for itself, and not for what is named above it */
 	for (int p = 0; p < deletion->n_paths; p++)
-		add_node(deletion, deletion->paths[p]->id, p);
-	while (from < deletion->node_ids.n)
 	{
-		int64		to = deletion->node_ids.n;
+		bool		found;
+		GoneEntry  *entry = gone_insert(deletion->nodes, deletion->paths[p]->id, &found);
+
+		if (!found)
+		{
+			entry->path = p;
+			entry->locked = false;
+		}
+		last = Max(last, deletion->paths[p]->depth);
+	}
+	for (int depth = 1; depth <= last || from < deletion->node_ids.n; depth++)
+	{
+		int64		to;
 		Lookup		children;
 
+		for (int p = 0; p < deletion->n_paths; p++)
+			if (deletion->paths[p]->depth == depth &&
+				gone_lookup(deletion->nodes, deletion->paths[p]->id)->path == p)
+				id_list_add(&deletion->node_ids, deletion->paths[p]->id);
+		to = deletion->node_ids.n;
 		lock_nodes(deletion, from);
 		lookup_begin(&children, deletion->layout.nodes, "parent");
 		for (int64 i = from; i < to; i++)
@@ -233,6 +311,7 @@ collect_nodes(Deletion *deletion)
 		lookup_end(&children);
 		from = to;
 	}
+	keep_locked(deletion);
 }
 
 static StructureUse *
@@ -248,7 +327,8 @@ note_structure(Deletion *deletion, Datum id, int32 path)
 }
 
 /*
- * Finds the data sources of the nodes, and the structures that they use.
+ * Finds the data sources of the nodes, and the structures that they use.  They
+ * are locked: somebody may be giving one another asset, structure or node.
  *
  * Error: object_not_in_prerequisite_state where Tiled itself manages the data:
  * its server deletes the files with the node, and this cannot.
@@ -265,16 +345,17 @@ collect_sources(Deletion *deletion)
 		GoneEntry  *node = gone_lookup(deletion->nodes, deletion->node_ids.ids[i]);
 		TupleTableSlot *slot;
 
-		if (node == NULL)
-			continue;
 		key_scan_seek(sources.scan, node->id);
 		while ((slot = key_scan_next(sources.scan)) != NULL)
 		{
-			int64		id = integer_value(slot, table, "id");
+			int64		id;
 			bool		found;
 			bool		isnull;
 			Datum		value;
 
+			if (!key_scan_lock(sources.scan, LockTupleExclusive))
+				continue;
+			id = integer_value(slot, table, "id");
 			value = slot_getattr(slot, get_attnum(table, "management"), &isnull);
 			if (DatumGetObjectId(value) != deletion->external)
 				ereport(ERROR,
@@ -296,7 +377,8 @@ collect_sources(Deletion *deletion)
 
 /*
  * Finds the assets of the data sources; locks them; and keeps in the list those
- * that no other data source uses.
+ * that no other data source uses.  Their uses are locked too: somebody may be
+ * giving one to another data source.
  */
 static void
 collect_assets(Deletion *deletion)
@@ -316,10 +398,14 @@ collect_assets(Deletion *deletion)
 		key_scan_seek(uses.scan, deletion->source_ids.ids[i]);
 		while ((slot = key_scan_next(uses.scan)) != NULL)
 		{
-			int64		id = integer_value(slot, table, "asset_id");
+			int64		id;
 			bool		found;
-			GoneEntry  *asset = gone_insert(deletion->assets, id, &found);
+			GoneEntry  *asset;
 
+			if (!key_scan_lock(uses.scan, LockTupleExclusive))
+				continue;
+			id = integer_value(slot, table, "asset_id");
+			asset = gone_insert(deletion->assets, id, &found);
 			asset->path = found ? Max(asset->path, path) : path;
 			if (!found)
 				id_list_add(&candidates, id);
@@ -572,6 +658,8 @@ remove_all(Deletion *deletion)
 {
 	const TiledLayout *layout = &deletion->layout;
 
+	/* the client's statement may be inserting one of these very nodes */
+	closure_set_disturbed();
 	remove_rows(layout->association, "data_source_id", &deletion->source_ids);
 	remove_rows(layout->node_tags, "node_id", &deletion->node_ids);
 	remove_rows(layout->revisions, "node_id", &deletion->node_ids);

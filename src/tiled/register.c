@@ -74,8 +74,9 @@ attempt(Registration *registration)
 
 	SPI_connect();
 	before = MemoryContextSwitchTo(context);
-	resolve_nodes(registration);
-	lock_parents(registration);
+	do
+		resolve_nodes(registration);
+	while (!lock_known_nodes(registration));
 	resolve_references(registration);
 	store_batch(registration);
 	MemoryContextSwitchTo(before);

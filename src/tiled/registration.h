@@ -171,7 +171,7 @@ extern Datum specs_normalize(Datum specs);
 /* resolve.c */
 extern void resolve_paths(PathTree *paths, Oid nodes);
 extern void resolve_nodes(Registration *registration);
-extern void lock_parents(Registration *registration);
+extern bool lock_known_nodes(Registration *registration);
 extern void resolve_references(Registration *registration);
 
 /* store.c */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -212,22 +213,38 @@ resolve_nodes(Registration *registration)
 	}
 }
 
+/* A node of the catalog that has to be locked. */
+typedef struct NodeLock
+{
+	int			depth;
+	int64		id;
+	LockTupleMode mode;
+} NodeLock;
+
+static int
+compare_node_locks(const void *a, const void *b)
+{
+	const NodeLock *x = a;
+	const NodeLock *y = b;
+
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return 0;
+}
+
 /*
- * Locks FOR KEY SHARE the nodes of the catalog above the new ones, as their
- * foreign keys will: from the root downwards, and before anything else is
- * locked.  delete_nodes() goes the same way, so that neither waits for the
- * other in a circle.
- *
- * Error: foreign_key_violation where one has been deleted meanwhile.
+ * Lists the locks that the batch needs: FOR KEY SHARE, as their foreign keys
+ * will want it, on nodes above new ones, FOR NO KEY UPDATE on those to be
+ * replaced.
  */
-void
-lock_parents(Registration *registration)
+static int64
+list_node_locks(Registration *registration, NodeLock *locks)
 {
 	PathTree   *paths = registration->paths;
 	bool	   *above = palloc0(sizeof(bool) * path_tree_size(paths));
-	Relation	nodes = table_open(registration->layout.nodes, RowShareLock);
-	QueryUser	before;
-	KeyScan    *scan;
+	int64		n = 0;
 
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
@@ -238,33 +255,61 @@ lock_parents(Registration *registration)
 		for (; at != NULL && !above[at->position]; at = at->parent)
 			above[at->position] = true;
 	}
+	for (int64 i = 0; i < path_tree_size(paths); i++)
+	{
+		PathEntry  *entry = path_tree_entry(paths, i);
+		bool		replaced = entry->row >= 0 &&
+			registration->rows[entry->row].status == NODE_REPLACED;
 
+		if (!entry->known || !(above[i] || replaced))
+			continue;
+		locks[n].depth = entry->depth;
+		locks[n].id = entry->id;
+		locks[n++].mode = replaced ? LockTupleNoKeyExclusive : LockTupleKeyShare;
+	}
+	pfree(above);
+	return n;
+}
+
+/*
+ * Locks the nodes of the catalog above the new ones, and those to be replaced:
+ * from the root downwards, and before anything else is locked.  delete_nodes()
+ * goes the same way, so that neither waits for the other in a circle.
+ *
+ * false: one has been deleted since resolve_nodes() found it.  An error where
+ * the transaction will not see that: serialization_failure.
+ */
+bool
+lock_known_nodes(Registration *registration)
+{
+	NodeLock   *locks = palloc_extended(sizeof(NodeLock) * path_tree_size(registration->paths),
+										MCXT_ALLOC_HUGE);
+	int64		n = list_node_locks(registration, locks);
+	Relation	nodes = table_open(registration->layout.nodes, RowShareLock);
+	bool		locked = true;
+	QueryUser	before;
+	KeyScan    *scan;
+
+	qsort(locks, n, sizeof(NodeLock), compare_node_locks);
 	query_become(RelationGetForm(nodes)->relowner, &before);
 	scan = key_scan_begin(nodes, get_attnum(registration->layout.nodes, "id"), INT4OID);
-	for (int depth = 0; depth < path_tree_depth(paths); depth++)
-	{
-		IdList		ids;
-
-		id_list_init(&ids);
-		for (int64 i = 0; i < path_tree_size(paths); i++)
-		{
-			PathEntry  *entry = path_tree_entry(paths, i);
-
-			if (above[i] && entry->known && entry->depth == depth)
-				id_list_add(&ids, entry->id);
-		}
-		id_list_sort_unique(&ids);
-		for (int64 i = 0; i < ids.n; i++)
-			if (!key_scan_lock_key(scan, ids.ids[i], LockTupleKeyShare))
-				ereport(ERROR,
-						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-						 errmsg("node " INT64_FORMAT ", above nodes of the batch, has been deleted",
-								ids.ids[i])));
-	}
+	if (scan == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no index on column \"%s\"",
+						RelationGetRelationName(nodes), "id"),
+				 errdetail("Tiled's own catalogs have one.")));
+	for (int64 i = 0; locked && i < n; i++)
+		locked = key_scan_lock_key(scan, locks[i].id, locks[i].mode) != NULL;
 	key_scan_end(scan);
 	query_return(&before);
 	table_close(nodes, NoLock);
-	pfree(above);
+	pfree(locks);
+	if (!locked && IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent delete")));
+	return locked;
 }
 
 static void

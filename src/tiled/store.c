@@ -3,7 +3,7 @@
  * src/tiled/store.c
  *	  Writes a batch whose references are resolved into the catalog's tables.
  *
- * The nodes above are locked already (lock_parents()).  Structures come first,
+ * The nodes above are locked already (lock_known_nodes()).  Structures come first,
  * then assets, then nodes, each in the order of its unique index: two sessions
  * that register the same ones wait for one another in the same order, and never
  * in a circle.
@@ -412,7 +412,7 @@ replace_nodes(Registration *registration)
 	if (n_replaced > 0)
 	{
 		query_register_rows("catreg_replaced", desc, store, n_replaced);
-		/* in one order, and before the highest revision is looked for */
+		/* locked already; an error here if the snapshot is from before a change */
 		query_execute(psprintf("SELECT n.id FROM %s n JOIN catreg_replaced r ON r.node_id OPERATOR(pg_catalog.=) n.id "
 							   "ORDER BY n.id FOR NO KEY UPDATE OF n", nodes));
 		query_execute(psprintf("INSERT INTO %s (node_id, revision_number, metadata, specs%s) "

@@ -20,7 +20,7 @@ def numbers(text):
 
 def parse():
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS])
+    parser.add_argument("names", nargs="*")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=120000)
     parser.add_argument("--inserts", type=int, default=20000)

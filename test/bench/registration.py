@@ -24,7 +24,7 @@ LIMIT = "COPY of all finished rows, session_replication_role = replica"
 STEPS = {
     "batch_read": "read and check the batch",
     "resolve_nodes": "look up paths",
-    "lock_parents": "lock parents",
+    "lock_known_nodes": "lock the nodes above",
     "resolve_references": "look up structures, assets, tags",
     "store_structures": "write structures",
     "store_new_assets": "write assets",

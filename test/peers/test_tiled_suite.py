@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
 
 import pytest
@@ -16,7 +17,10 @@ FILES = [
     for name in ("catalog", "queries", "deep_search", "pagination", "mount_node", "access_control", "webhooks")
 ]
 
-pytestmark = pytest.mark.timeout(1700)
+# Both runs together take about 330 s on two idle cores, 630 s on two that are busy.
+LIMIT = 1500
+
+pytestmark = pytest.mark.timeout(LIMIT + 100)
 
 
 def start(folder, server_uri, attached):
@@ -34,7 +38,7 @@ def start(folder, server_uri, attached):
         environment["PYTHONPATH"] = os.path.join(HERE, "hook") + os.pathsep + HERE
     return subprocess.Popen(
         [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto",
+            sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto",
             "--timeout=120", "--junit-xml", "results.xml", "-k", "postgres", *FILES,
         ],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL,
@@ -52,14 +56,22 @@ def outcomes(folder):
     return results
 
 
+def wait(processes, folders):
+    "Waits until both have ended; of runs that do not end, says how far they got."
+    deadline = time.monotonic() + LIMIT
+    while any(process.poll() is None for process in processes):
+        if time.monotonic() > deadline:
+            pytest.fail("\n".join(f"{folder.name}: {(folder / 'output').read_text()[-2000:]}" for folder in folders))
+        time.sleep(1)
+
+
 @pytest.fixture(scope="module")
 def runs(server_uri, tmp_path_factory):
     "The folders of a plain run and of one with catreg; they run at the same time."
     folders = {way: tmp_path_factory.mktemp(way) for way in ("plain", "attached")}
     processes = [start(folder, server_uri, way == "attached") for way, folder in folders.items()]
     try:
-        for process in processes:
-            process.wait()
+        wait(processes, folders.values())
     finally:
         for process in processes:
             process.kill()

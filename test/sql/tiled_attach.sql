@@ -18,7 +18,7 @@ SELECT * FROM pg_temp.triggers();
 SELECT catreg.attach_tiled();
 SELECT * FROM pg_temp.triggers();
 SELECT * FROM pg_temp.try('SELECT catreg.attach_tiled()');
-SELECT * FROM catreg.status;
+SELECT name, kind, source, owner, triggers, last_refresh > now() - interval '1 minute' AS refreshed FROM catreg.status;
 
 -- the older layout, with access blobs
 TRUNCATE batch;

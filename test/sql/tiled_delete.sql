@@ -75,6 +75,22 @@ INSERT INTO mine VALUES (NULL, 1000);
 SELECT * FROM pg_temp.try($$SELECT * FROM catreg.delete_nodes('{x}')$$);
 ROLLBACK;
 
+-- within a client's statement that inserts what is deleted, or its children
+CREATE FUNCTION pg_temp.delete(path text) RETURNS int LANGUAGE plpgsql VOLATILE AS
+$$ BEGIN RETURN sum(nodes) FROM catreg.delete_nodes(ARRAY[path]); END $$;
+BEGIN;
+INSERT INTO public.nodes (id, parent, key, structure_family, metadata, specs)
+    SELECT 1000 + i, CASE i WHEN 1 THEN 0 ELSE 1001 END, 'new ' || i, 'container', jsonb_build_object('deleted', CASE i WHEN 3 THEN pg_temp.delete('new 1/new 2') WHEN 5 THEN pg_temp.delete('a/b') END), '[]'
+    FROM generate_series(1, 6) i;
+SELECT id, metadata FROM public.nodes WHERE id > 1000 ORDER BY 1;
+SELECT * FROM catreg.check_closure('nodes');
+ROLLBACK;
+BEGIN;
+WITH new AS (INSERT INTO public.nodes (id, parent, key, structure_family, metadata, specs)
+    VALUES (1001, 0, 'new 1', 'container', '{}', '[]'), (1002, 1001, 'new 2', 'container', '{}', '[]') RETURNING key)
+SELECT pg_temp.delete(key) FROM new WHERE key = 'new 1';
+ROLLBACK;
+
 -- data that Tiled manages is Tiled's to delete
 BEGIN;
 UPDATE public.data_sources SET management = 'writable' WHERE node_id = (SELECT id FROM public.nodes WHERE key = '2');
