@@ -262,17 +262,12 @@ parse_asset(DataSources *sources, const JsonTreeNode *node)
 		malformed("is_directory is neither true nor false", is_directory);
 
 	asset = intern_text(sources->assets, text, length, &found);
-	if (!found)
-		asset->is_directory = is_directory->kind == JSON_TREE_TRUE;
-	value = member(node, "size");
-	if (value != NULL)
-	{
-		asset->has_size = true;
-		asset->size = integer_of(value, "size", PG_INT64_MIN, PG_INT64_MAX);
-	}
-
 	use = add_use(sources);
 	use->asset = asset;
+	use->is_directory = is_directory->kind == JSON_TREE_TRUE;
+	value = member(node, "size");
+	use->has_size = (value != NULL);
+	use->size = value == NULL ? 0 : integer_of(value, "size", PG_INT64_MIN, PG_INT64_MAX);
 	value = member(node, "parameter");
 	use->parameter = value == NULL ? NULL :
 		short_text_of(sources->parameters, value, "parameter", MAX_PARAMETER);

@@ -66,7 +66,7 @@ typedef struct Reference
 typedef struct AssetEntry
 {
 	Reference	reference;		/* first */
-	bool		is_directory;
+	bool		is_directory;	/* this and size: by its uses in new nodes */
 	bool		has_size;
 	bool		has_old_size;
 	int64		size;
@@ -118,8 +118,11 @@ typedef struct AssetUse
 {
 	AssetEntry *asset;
 	ParameterEntry *parameter;	/* NULL: none */
+	int64		size;
 	int32		num;
 	bool		has_num;
+	bool		has_size;
+	bool		is_directory;
 } AssetUse;
 
 typedef struct DataSources

@@ -320,8 +320,30 @@ mark_unneeded(InternTable *table)
 }
 
 /*
+ * The first use of an asset says whether it is a directory, the last one that
+ * gives a size how large it is.
+ */
+static void
+need_asset(const AssetUse *use)
+{
+	AssetEntry *asset = use->asset;
+
+	if (!asset->reference.needed)
+	{
+		asset->reference.needed = true;
+		asset->is_directory = use->is_directory;
+		asset->has_size = false;
+	}
+	if (use->has_size)
+	{
+		asset->has_size = true;
+		asset->size = use->size;
+	}
+}
+
+/*
  * Notes what the new nodes need: data sources of nodes that exist stay as they
- * are.
+ * are, and say nothing about assets.
  */
 static void
 mark_needed(Registration *registration)
@@ -346,7 +368,8 @@ mark_needed(Registration *registration)
 			if (needed && data_source->structure != NULL)
 				data_source->structure->reference.needed = true;
 			for (int u = 0; u < data_source->n_assets; u++, use++)
-				sources->uses[use].asset->reference.needed |= needed;
+				if (needed)
+					need_asset(&sources->uses[use]);
 		}
 		for (int t = 0; t < row->n_tags; t++, tag++)
 			registration->row_tags[tag]->needed |= needed;
