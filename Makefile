@@ -8,12 +8,13 @@ MODULE_big = catreg
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 # The extension script is kept in parts, one a room, in the order of their dependence.
-SQL_PARTS = sql/core.sql sql/closure.sql sql/tiled.sql sql/status.sql
+SQL_PARTS = sql/core.sql sql/closure.sql sql/tiled.sql sql/sky.sql sql/status.sql
 DATA_built = sql/catreg--$(EXTVERSION).sql
 DOCS = $(wildcard docs/*.md)
 
 PKG_CONFIG ?= pkg-config
-PG_CPPFLAGS = -I$(srcdir)/src $(shell $(PKG_CONFIG) --cflags json-c) -I$(libpq_srcdir)
+# sky/ has to compute what sphgeom and astropy do, to the last bit: no operation may be contracted.
+PG_CPPFLAGS = -ffp-contract=off -I$(srcdir)/src $(shell $(PKG_CONFIG) --cflags json-c) -I$(libpq_srcdir)
 SHLIB_LINK_INTERNAL = $(libpq)
 SHLIB_LINK = $(shell $(PKG_CONFIG) --libs json-c)
 

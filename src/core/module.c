@@ -12,6 +12,7 @@
 #include "closure/closure.h"
 #include "core/invalidate.h"
 #include "core/settings.h"
+#include "sky/leap_seconds.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,4 +24,5 @@ _PG_init(void)
 	settings_define();
 	invalidate_init();
 	closure_init();
+	leap_seconds_init();
 }

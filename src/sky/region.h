@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/sky/region.h
+ *	  The type catreg.region: a shape as a value of SQL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_SKY_REGION_H
+#define CATREG_SKY_REGION_H
+
+#include "fmgr.h"
+
+#include "sky/shape.h"
+
+/* 8 bytes of header keep the shape aligned. */
+typedef struct Region
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int32		version;		/* of this layout */
+	Shape		shape;
+} Region;
+
+#define REGION_VERSION 1
+
+#define DatumGetRegion(datum) ((Region *) PG_DETOAST_DATUM(datum))
+#define PG_GETARG_REGION(n) DatumGetRegion(PG_GETARG_DATUM(n))
+#define RegionGetShape(region) (&(region)->shape)
+
+extern Region *region_of_shape(const Shape *shape);
+extern double region_distance(const Shape *a, const Shape *b);
+
+#endif							/* CATREG_SKY_REGION_H */

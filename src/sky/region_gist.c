@@ -1,0 +1,549 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/sky/region_gist.c
+ *	  The GiST operator class of regions.
+ *
+ * A key is a box in space around a region and the centre of its bounding circle,
+ * in float4 rounded outwards: neither the poles nor longitude 0 are special, and
+ * it is smaller than two longitudes and latitudes in float8.  Whatever a key
+ * says is checked with the region itself.
+ *
+ * An empty region, which every other contains, has the whole cube for a key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/gist.h"
+#include "access/stratnum.h"
+#include "utils/builtins.h"
+#include "utils/sortsupport.h"
+
+#include "sky/region.h"
+
+#define INTERSECTS_STRATEGY 3
+#define CONTAINS_STRATEGY 7
+#define CONTAINED_STRATEGY 8
+#define DISTANCE_STRATEGY 15
+
+/* More than rounding can make of two bounds of which one is within the other. */
+#define SLACK 1e-12
+
+/* Each half of a page that is split gets at least this part of it. */
+#define MIN_FILL 0.4
+
+typedef struct RegionKey
+{
+	float4		low[3];
+	float4		high[3];
+} RegionKey;
+
+#define DatumGetRegionKey(datum) ((RegionKey *) DatumGetPointer(datum))
+
+/* ------------------------------------------------------------------- keys */
+
+static float4
+round_down(double value)
+{
+	float4		rounded = (float4) value;
+
+	return rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
+}
+
+static float4
+round_up(double value)
+{
+	float4		rounded = (float4) value;
+
+	return rounded < value ? nextafterf(rounded, INFINITY) : rounded;
+}
+
+static void
+make_key(const Shape *shape, RegionKey *key)
+{
+	Bounds3		bounds = shape_bounds(shape);
+	ShapeCircle circle = shape_bounding_circle(shape);
+	const double *center = &circle.center.x;
+	bool		empty = bounds_are_empty(&bounds) || !(circle.chord2 >= 0);
+
+	for (int axis = 0; axis < 3; axis++)
+	{
+		key->low[axis] = empty ? -1 : round_down(fmin(bounds.low[axis], center[axis]));
+		key->high[axis] = empty ? 1 : round_up(fmax(bounds.high[axis], center[axis]));
+	}
+}
+
+static void
+extend(RegionKey *key, const RegionKey *by)
+{
+	for (int axis = 0; axis < 3; axis++)
+	{
+		key->low[axis] = Min(key->low[axis], by->low[axis]);
+		key->high[axis] = Max(key->high[axis], by->high[axis]);
+	}
+}
+
+/* The sum of the edges: boxes on a sphere are too flat for volumes. */
+static float4
+margin(const RegionKey *key)
+{
+	return (key->high[0] - key->low[0]) + (key->high[1] - key->low[1]) +
+		(key->high[2] - key->low[2]);
+}
+
+static float4
+overlap(const RegionKey *a, const RegionKey *b)
+{
+	float4		sum = 0;
+
+	for (int axis = 0; axis < 3; axis++)
+	{
+		float4		common = Min(a->high[axis], b->high[axis]) - Max(a->low[axis], b->low[axis]);
+
+		if (common < 0)
+			return 0;
+		sum += common;
+	}
+	return sum;
+}
+
+PG_FUNCTION_INFO_V1(region_key_in);
+
+Datum
+region_key_in(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot accept a value of type %s", "region_key"),
+			 errdetail("The type is for indexes only.")));
+}
+
+PG_FUNCTION_INFO_V1(region_key_out);
+
+Datum
+region_key_out(PG_FUNCTION_ARGS)
+{
+	RegionKey  *key = (RegionKey *) PG_GETARG_POINTER(0);
+
+	PG_RETURN_CSTRING(psprintf("(%.9g,%.9g,%.9g),(%.9g,%.9g,%.9g)", key->low[0], key->low[1],
+							   key->low[2], key->high[0], key->high[1], key->high[2]));
+}
+
+PG_FUNCTION_INFO_V1(region_gist_compress);
+
+Datum
+region_gist_compress(PG_FUNCTION_ARGS)
+{
+	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
+	GISTENTRY  *compressed;
+	RegionKey  *key;
+	Region	   *region;
+
+	if (!entry->leafkey)
+		PG_RETURN_POINTER(entry);
+	region = DatumGetRegion(entry->key);
+	key = palloc(sizeof(RegionKey));
+	make_key(&region->shape, key);
+	if ((Pointer) region != DatumGetPointer(entry->key))
+		pfree(region);
+	compressed = palloc(sizeof(GISTENTRY));
+	gistentryinit(*compressed, PointerGetDatum(key), entry->rel, entry->page, entry->offset, false);
+	PG_RETURN_POINTER(compressed);
+}
+
+PG_FUNCTION_INFO_V1(region_gist_union);
+
+Datum
+region_gist_union(PG_FUNCTION_ARGS)
+{
+	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
+	RegionKey  *key = palloc(sizeof(RegionKey));
+
+	*key = *DatumGetRegionKey(entries->vector[0].key);
+	for (int i = 1; i < entries->n; i++)
+		extend(key, DatumGetRegionKey(entries->vector[i].key));
+	*(int *) PG_GETARG_POINTER(1) = sizeof(RegionKey);
+	PG_RETURN_POINTER(key);
+}
+
+PG_FUNCTION_INFO_V1(region_gist_same);
+
+Datum
+region_gist_same(PG_FUNCTION_ARGS)
+{
+	bool	   *result = (bool *) PG_GETARG_POINTER(2);
+
+	*result = memcmp(PG_GETARG_POINTER(0), PG_GETARG_POINTER(1), sizeof(RegionKey)) == 0;
+	PG_RETURN_POINTER(result);
+}
+
+PG_FUNCTION_INFO_V1(region_gist_penalty);
+
+Datum
+region_gist_penalty(PG_FUNCTION_ARGS)
+{
+	RegionKey  *old = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(0))->key);
+	RegionKey  *new = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(1))->key);
+	float	   *penalty = (float *) PG_GETARG_POINTER(2);
+	RegionKey	extended = *old;
+
+	extend(&extended, new);
+	*penalty = margin(&extended) - margin(old);
+	PG_RETURN_POINTER(penalty);
+}
+
+/* ------------------------------------------------------------------ splits */
+
+typedef struct SplitItem
+{
+	OffsetNumber offset;
+	float4		middle;
+	const RegionKey *key;
+} SplitItem;
+
+static int
+compare_items(const void *a, const void *b)
+{
+	float4		x = ((const SplitItem *) a)->middle;
+	float4		y = ((const SplitItem *) b)->middle;
+
+	return (x > y) - (x < y);
+}
+
+static void
+sort_along(SplitItem *items, int n, int axis)
+{
+	for (int i = 0; i < n; i++)
+		items[i].middle = items[i].key->low[axis] + items[i].key->high[axis];
+	qsort(items, n, sizeof(SplitItem), compare_items);
+}
+
+/*
+ * Where to cut items in their order: so that the halves overlap least, and
+ * among such cuts are smallest.  Sets how good that is; the less the better.
+ */
+static int
+best_cut(const SplitItem *items, int n, float4 *overlapping, float4 *size)
+{
+	RegionKey  *right = palloc(sizeof(RegionKey) * n);
+	RegionKey	left = *items[0].key;
+	int			least = Max(1, (int) (n * MIN_FILL));
+	int			best = -1;
+
+	right[n - 1] = *items[n - 1].key;
+	for (int i = n - 2; i > 0; i--)
+	{
+		right[i] = right[i + 1];
+		extend(&right[i], items[i].key);
+	}
+	for (int i = 1; i <= n - least; i++)
+	{
+		float4		common;
+		float4		total;
+
+		if (i >= least)
+		{
+			common = overlap(&left, &right[i]);
+			total = margin(&left) + margin(&right[i]);
+			if (best < 0 || common < *overlapping ||
+				(common == *overlapping && total < *size))
+			{
+				best = i;
+				*overlapping = common;
+				*size = total;
+			}
+		}
+		extend(&left, items[i].key);
+	}
+	pfree(right);
+	return best;
+}
+
+PG_FUNCTION_INFO_V1(region_gist_picksplit);
+
+/*
+ * Sorts along each axis, and cuts where it is best (as the R*-tree chooses its
+ * split: Beckmann and others 1990).
+ */
+Datum
+region_gist_picksplit(PG_FUNCTION_ARGS)
+{
+	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
+	GIST_SPLITVEC *split = (GIST_SPLITVEC *) PG_GETARG_POINTER(1);
+	int			n = entries->n - FirstOffsetNumber;
+	SplitItem  *items = palloc(sizeof(SplitItem) * n);
+	RegionKey  *left = palloc(sizeof(RegionKey));
+	RegionKey  *right = palloc(sizeof(RegionKey));
+	int			cut = 0;
+	int			axis = 0;
+	float4		overlapping = 0;
+	float4		size = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		items[i].offset = FirstOffsetNumber + i;
+		items[i].key = DatumGetRegionKey(entries->vector[FirstOffsetNumber + i].key);
+	}
+	for (int a = 0; a < 3; a++)
+	{
+		float4		this_overlapping = 0;
+		float4		this_size = 0;
+		int			this_cut;
+
+		sort_along(items, n, a);
+		this_cut = best_cut(items, n, &this_overlapping, &this_size);
+		if (a == 0 || this_overlapping < overlapping ||
+			(this_overlapping == overlapping && this_size < size))
+		{
+			axis = a;
+			cut = this_cut;
+			overlapping = this_overlapping;
+			size = this_size;
+		}
+	}
+	sort_along(items, n, axis);
+
+	split->spl_left = palloc(sizeof(OffsetNumber) * n);
+	split->spl_right = palloc(sizeof(OffsetNumber) * n);
+	split->spl_nleft = split->spl_nright = 0;
+	*left = *items[0].key;
+	*right = *items[cut].key;
+	for (int i = 0; i < n; i++)
+		if (i < cut)
+		{
+			extend(left, items[i].key);
+			split->spl_left[split->spl_nleft++] = items[i].offset;
+		}
+		else
+		{
+			extend(right, items[i].key);
+			split->spl_right[split->spl_nright++] = items[i].offset;
+		}
+	split->spl_ldatum = PointerGetDatum(left);
+	split->spl_rdatum = PointerGetDatum(right);
+	PG_RETURN_POINTER(split);
+}
+
+/* ----------------------------------------------------------------- queries */
+
+/* What is known of a query, kept from key to key. */
+typedef struct Query
+{
+	Bounds3		bounds;
+	ShapeCircle circle;
+	bool		empty;
+	Size		size;			/* of the value, as it came */
+	char		value[FLEXIBLE_ARRAY_MEMBER];
+} Query;
+
+/*
+ * The query of a scan; computed again only when another one comes.
+ */
+static const Query *
+get_query(FunctionCallInfo fcinfo, Datum datum)
+{
+	Query	   *query = fcinfo->flinfo->fn_extra;
+	Pointer		value = DatumGetPointer(datum);
+	Size		size = VARSIZE_ANY(value);
+	Region	   *region;
+
+	if (query != NULL && query->size == size && memcmp(query->value, value, size) == 0)
+		return query;
+	if (query != NULL)
+		pfree(query);
+	query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(Query, value) + size);
+	region = DatumGetRegion(datum);
+	query->bounds = shape_bounds(&region->shape);
+	query->circle = shape_bounding_circle(&region->shape);
+	query->empty = bounds_are_empty(&query->bounds) || !(query->circle.chord2 >= 0);
+	query->size = size;
+	memcpy(query->value, value, size);
+	fcinfo->flinfo->fn_extra = query;
+	return query;
+}
+
+/* The square of the distance from a point to a key's box. */
+static double
+chord2_to_key(const RegionKey *key, Vec point)
+{
+	const double *at = &point.x;
+	double		chord2 = 0;
+
+	for (int axis = 0; axis < 3; axis++)
+	{
+		double		off = at[axis] < key->low[axis] ? key->low[axis] - at[axis] :
+			at[axis] > key->high[axis] ? at[axis] - key->high[axis] : 0;
+
+		chord2 += off * off;
+	}
+	return chord2;
+}
+
+static bool
+may_intersect(const RegionKey *key, const Query *query)
+{
+	for (int axis = 0; axis < 3; axis++)
+		if (key->low[axis] > query->bounds.high[axis] || key->high[axis] < query->bounds.low[axis])
+			return false;
+	return chord2_to_key(key, query->circle.center) <= query->circle.chord2 + SLACK;
+}
+
+static bool
+may_contain(const RegionKey *key, const Query *query)
+{
+	for (int axis = 0; axis < 3; axis++)
+		if (key->low[axis] > query->bounds.low[axis] + SLACK ||
+			key->high[axis] < query->bounds.high[axis] - SLACK)
+			return false;
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(region_gist_consistent);
+
+Datum
+region_gist_consistent(PG_FUNCTION_ARGS)
+{
+	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
+	const Query *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
+	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
+	const RegionKey *key = DatumGetRegionKey(entry->key);
+
+	*recheck = true;
+	switch (strategy)
+	{
+		case INTERSECTS_STRATEGY:
+			PG_RETURN_BOOL(!query->empty && may_intersect(key, query));
+		case CONTAINS_STRATEGY:
+			PG_RETURN_BOOL(query->empty || may_contain(key, query));
+		case CONTAINED_STRATEGY:
+			PG_RETURN_BOOL(query->empty || may_intersect(key, query));
+		default:
+			elog(ERROR, "unrecognized strategy number: %d", strategy);
+	}
+}
+
+PG_FUNCTION_INFO_V1(region_gist_distance);
+
+/*
+ * No more than the angle between the centres, in degrees.
+ */
+Datum
+region_gist_distance(PG_FUNCTION_ARGS)
+{
+	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
+	const Query *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
+	double		chord2;
+
+	*recheck = true;
+	if (query->empty)
+		PG_RETURN_FLOAT8(0);
+	chord2 = chord2_to_key(DatumGetRegionKey(entry->key), query->circle.center);
+	PG_RETURN_FLOAT8(shape_angle_of_chord2(chord2) * SKY_DEG_PER_RAD * (1 - 1e-12));
+}
+
+/* ------------------------------------------------------------- sorted build */
+
+#define HILBERT_BITS 24
+
+/*
+ * The position of a cell on Hilbert's curve over a square (the turns as on
+ * Wikipedia's "Hilbert curve").
+ */
+static uint64
+hilbert(uint32 x, uint32 y)
+{
+	uint64		position = 0;
+
+	for (uint32 s = 1u << (HILBERT_BITS - 1); s > 0; s >>= 1)
+	{
+		uint32		right = (x & s) != 0;
+		uint32		upper = (y & s) != 0;
+
+		position = position << 2 | ((3 * right) ^ upper);
+		if (!upper)
+		{
+			uint32		swap = right ? ~x : x;
+
+			x = right ? ~y : y;
+			y = swap;
+		}
+	}
+	return position;
+}
+
+/*
+ * Where a key's middle is along a curve over the six faces of a cube.
+ */
+static uint64
+position_of(const RegionKey *key)
+{
+	double		middle[3];
+	int			face = 0;
+	double		size;
+	uint32		cell[2];
+
+	for (int axis = 0; axis < 3; axis++)
+		middle[axis] = 0.5 * ((double) key->low[axis] + key->high[axis]);
+	for (int axis = 1; axis < 3; axis++)
+		if (fabs(middle[axis]) > fabs(middle[face]))
+			face = axis;
+	size = fabs(middle[face]);
+	for (int i = 0; i < 2; i++)
+	{
+		double		at = size > 0 ? middle[(face + 1 + i) % 3] / size : 0;
+
+		cell[i] = (uint32) (0.5 * (at + 1) * ((1u << HILBERT_BITS) - 1));
+	}
+	return (uint64) (face * 2 + (middle[face] < 0)) << (2 * HILBERT_BITS) | hilbert(cell[0], cell[1]);
+}
+
+static int
+compare_positions(Datum a, Datum b, SortSupport support)
+{
+	uint64		x = position_of(DatumGetRegionKey(a));
+	uint64		y = position_of(DatumGetRegionKey(b));
+
+	return (x > y) - (x < y);
+}
+
+#if SIZEOF_DATUM == 8
+static Datum
+abbreviate(Datum datum, SortSupport support)
+{
+	return UInt64GetDatum(position_of(DatumGetRegionKey(datum)));
+}
+
+static int
+compare_abbreviated(Datum a, Datum b, SortSupport support)
+{
+	return (a > b) - (a < b);
+}
+
+static bool
+never_abort(int n, SortSupport support)
+{
+	return false;
+}
+#endif
+
+PG_FUNCTION_INFO_V1(region_gist_sortsupport);
+
+Datum
+region_gist_sortsupport(PG_FUNCTION_ARGS)
+{
+	SortSupport support = (SortSupport) PG_GETARG_POINTER(0);
+
+	support->comparator = compare_positions;
+#if SIZEOF_DATUM == 8
+	if (support->abbreviate)
+	{
+		support->comparator = compare_abbreviated;
+		support->abbrev_converter = abbreviate;
+		support->abbrev_abort = never_abort;
+		support->abbrev_full_comparator = compare_positions;
+	}
+#endif
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,354 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/sky/shape_curve.c
+ *	  The curves that bound a shape, and where they cross.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sky/shape_curve.h"
+
+/* Rounding errors of a point on a curve, in radians. */
+#define POINT_ERROR 4e-16
+
+/* An ellipse is looked at in so many steps; another curve crosses it up to
+ * eight times. */
+#define ELLIPSE_STEPS 96
+
+static bool
+box_has_all_longitudes(const ShapeBox *box)
+{
+	return box->lon_a == 0 && box->lon_b == 2 * SKY_PI;
+}
+
+/* Which of a box's four sides are curves: north, south, west, east. */
+static int
+box_sides(const ShapeBox *box, int sides[4])
+{
+	int			n = 0;
+
+	if (isnan(box->lon_a))
+		return 0;
+	if (box->lat_b < 0.5 * SKY_PI)
+		sides[n++] = 0;
+	if (box->lat_a > -0.5 * SKY_PI)
+		sides[n++] = 1;
+	if (!box_has_all_longitudes(box))
+	{
+		sides[n++] = 2;
+		sides[n++] = 3;
+	}
+	return n;
+}
+
+/*
+ * How many curves bound a shape that is neither a union nor an intersection.  A
+ * point has none.
+ */
+uint32_t
+shape_curve_count(const Shape *leaf)
+{
+	int			sides[4];
+
+	switch (leaf->kind)
+	{
+		case SHAPE_CIRCLE:
+			return shape_circle(leaf)->chord2 > 0 && shape_circle(leaf)->chord2 < 4 ? 1 : 0;
+		case SHAPE_BOX:
+			return box_sides(shape_box(leaf), sides);
+		case SHAPE_ELLIPSE:
+			return shape_is_empty(leaf) ||
+				0.5 * SKY_PI - shape_ellipse(leaf)->a <= shape_ellipse(leaf)->gamma ? 0 : 1;
+		case SHAPE_CONVEX:
+		case SHAPE_POLYGON:
+			return leaf->n;
+		default:
+			return 0;
+	}
+}
+
+/* The arc about a normal from a point on. */
+static void
+set_arc(Curve *curve, Vec normal, double height, Vec from, double length)
+{
+	curve->ellipse = NULL;
+	curve->normal = normal;
+	curve->height = height;
+	curve->from = vec_subtract(from, vec_scale(normal, height));
+	curve->across = vec_cross(normal, curve->from);
+	curve->length = length;
+	curve->whole = length >= 2 * SKY_PI;
+}
+
+static void
+set_edge(Curve *curve, Vec a, Vec b)
+{
+	Vec			normal = vec_robust_cross(a, b);
+
+	vec_normalize(&normal);
+	set_arc(curve, normal, 0, a, vec_angle(a, b));
+}
+
+static void
+set_box_side(Curve *curve, const ShapeBox *box, int side)
+{
+	double		width = box->lon_b - box->lon_a;
+	double		lat = side == 0 ? box->lat_b : box->lat_a;
+	double		lon = side == 2 ? box->lon_a : box->lon_b;
+
+	if (width < 0)
+		width += 2 * SKY_PI;
+	if (side < 2)
+		set_arc(curve, vec(0, 0, 1), sin(lat), vec_from_radians(box->lon_a, lat),
+				box_has_all_longitudes(box) ? 2 * SKY_PI : width);
+	else
+		set_arc(curve, vec(sin(lon), -cos(lon), 0), 0, vec_from_radians(lon, box->lat_a),
+				box->lat_b - box->lat_a);
+}
+
+void
+shape_curve(const Shape *leaf, uint32_t i, Curve *curve)
+{
+	int			sides[4];
+
+	switch (leaf->kind)
+	{
+		case SHAPE_CIRCLE:
+			{
+				const ShapeCircle *circle = shape_circle(leaf);
+				Vec			normal = circle->center;
+				Vec			aside = vec_orthogonal(normal, normal);
+
+				vec_normalize(&normal);
+				set_arc(curve, normal, 1.0 - 0.5 * circle->chord2,
+						vec_add(vec_scale(normal, 1.0 - 0.5 * circle->chord2),
+								vec_scale(aside, sqrt(circle->chord2 * (1.0 - 0.25 * circle->chord2)))),
+						2 * SKY_PI);
+				return;
+			}
+		case SHAPE_BOX:
+			box_sides(shape_box(leaf), sides);
+			set_box_side(curve, shape_box(leaf), sides[i]);
+			return;
+		case SHAPE_ELLIPSE:
+			curve->ellipse = shape_ellipse(leaf);
+			curve->length = 2 * SKY_PI;
+			curve->whole = true;
+			return;
+		default:
+			set_edge(curve, shape_vertices(leaf)[i == 0 ? leaf->n - 1 : i - 1], shape_vertices(leaf)[i]);
+			return;
+	}
+}
+
+/*
+ * The point of a curve at a parameter; of an ellipse in the direction t from its
+ * centre, where it is as far as the tangents of the semi-axes say.
+ */
+Vec
+curve_point(const Curve *curve, double t)
+{
+	Vec			point;
+
+	if (curve->ellipse == NULL)
+		point = vec_add(vec_scale(curve->normal, curve->height),
+						vec_add(vec_scale(curve->from, cos(t)), vec_scale(curve->across, sin(t))));
+	else
+	{
+		const ShapeEllipse *e = curve->ellipse;
+		double		x = cos(t);
+		double		y = sin(t);
+		double		z = sqrt(x * x * e->tan_a * e->tan_a + y * y * e->tan_b * e->tan_b);
+
+		point = vec_add(vec_add(vec_scale(e->rows[0], x), vec_scale(e->rows[1], y)),
+						vec_scale(e->rows[2], e->a > 0 ? -z : z));
+	}
+	vec_normalize(&point);
+	return point;
+}
+
+/* On which side of a curve, drawn out to a circle, is a point, and how far? */
+static double
+curve_side(const Curve *curve, Vec point)
+{
+	const ShapeEllipse *e = curve->ellipse;
+	double		x;
+	double		y;
+	double		z;
+
+	if (e == NULL)
+		return vec_dot(curve->normal, point) - curve->height;
+	x = vec_dot(e->rows[0], point) * e->tan_a;
+	y = vec_dot(e->rows[1], point) * e->tan_b;
+	z = vec_dot(e->rows[2], point);
+	/* not the square: the cone has another half, on the other side */
+	return (e->a > 0 ? -z : z) - sqrt(x * x + y * y);
+}
+
+/*
+ * Is a point of an arc's circle on the arc?  Sets its parameter.
+ */
+static bool
+arc_has(const Curve *arc, Vec point, double *t)
+{
+	double		radius = sqrt(vec_dot(arc->from, arc->from));
+	double		error = radius > POINT_ERROR ? POINT_ERROR / radius : SKY_PI;
+
+	*t = atan2(vec_dot(point, arc->across), vec_dot(point, arc->from));
+	if (*t < 0)
+		*t += 2 * SKY_PI;
+	if (arc->whole || *t <= arc->length)
+		return true;
+	if (*t - arc->length <= error)
+		*t = arc->length;
+	else if (2 * SKY_PI - *t <= error)
+		*t = 0;
+	else
+		return false;
+	return true;
+}
+
+/*
+ * The two planes have a line in common, which meets the sphere at up to two
+ * points; where it but touches it, rounding must not lose them.
+ */
+static int
+arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
+{
+	Vec			line = vec_cross(a->normal, b->normal);
+	double		sine2 = vec_dot(line, line);
+	double		cosine = vec_dot(a->normal, b->normal);
+	double		of_a;
+	double		of_b;
+	Vec			middle;
+	double		rest;
+	int			n = 0;
+
+	if (sine2 < 1e-30)
+		return 0;
+	of_a = (a->height - cosine * b->height) / sine2;
+	of_b = (b->height - cosine * a->height) / sine2;
+	middle = vec_add(vec_scale(a->normal, of_a), vec_scale(b->normal, of_b));
+	rest = 1.0 - vec_dot(middle, middle);
+	if (rest < -1e-15 / sine2)
+		return 0;
+	line = vec_scale(line, sqrt(fmax(0, rest) / sine2));
+	for (int sign = -1; sign <= 1; sign += 2)
+	{
+		Vec			point = vec_add(middle, vec_scale(line, sign));
+		double		t;
+		double		on_b;
+
+		vec_normalize(&point);
+		if (arc_has(a, point, &t) && arc_has(b, point, &on_b))
+			parameters[n++] = t;
+	}
+	return n;
+}
+
+typedef struct Probe
+{
+	const Curve *curve;
+	const Curve *other;
+} Probe;
+
+static double
+probe(const Probe *p, double t)
+{
+	return curve_side(p->other, curve_point(p->curve, t));
+}
+
+/* Where the sign changes between two parameters. */
+static double
+bisect(const Probe *p, double low, double high)
+{
+	bool		low_positive = probe(p, low) > 0;
+
+	for (int i = 0; i < 60; i++)
+	{
+		double		middle = 0.5 * (low + high);
+
+		if ((probe(p, middle) > 0) == low_positive)
+			low = middle;
+		else
+			high = middle;
+	}
+	return 0.5 * (low + high);
+}
+
+/* Where the distance is least between two parameters (golden section). */
+static double
+nearest(const Probe *p, double low, double high)
+{
+	const double golden = 0.6180339887498949;
+
+	for (int i = 0; i < 50; i++)
+	{
+		double		left = high - golden * (high - low);
+		double		right = low + golden * (high - low);
+
+		if (fabs(probe(p, left)) < fabs(probe(p, right)))
+			high = right;
+		else
+			low = left;
+	}
+	return 0.5 * (low + high);
+}
+
+/*
+ * Crossings of which one curve is an ellipse: by the signs along the curve, and
+ * between them by where it comes nearest, which may be over and back.
+ */
+static int
+ellipse_crossings(const Curve *curve, const Curve *other, double parameters[MAX_CROSSINGS])
+{
+	Probe		p = {curve, other};
+	double		step = curve->length / ELLIPSE_STEPS;
+	double		found[MAX_CROSSINGS];
+	double		ignored;
+	int			n = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < ELLIPSE_STEPS && n < MAX_CROSSINGS - 2; i++)
+	{
+		double		t = step * i;
+		double		here = probe(&p, t);
+		double		next = probe(&p, t + step);
+		double		turn;
+		double		there;
+
+		if ((here > 0) != (next > 0))
+		{
+			found[n++] = bisect(&p, t, t + step);
+			continue;
+		}
+		/* does it come nearer in between than at either end? */
+		if (fabs(probe(&p, t + 1e-3 * step)) > fabs(here) ||
+			fabs(probe(&p, t + (1 - 1e-3) * step)) > fabs(next))
+			continue;
+		turn = nearest(&p, t, t + step);
+		there = probe(&p, turn);
+		if ((there > 0) != (here > 0))
+		{
+			found[n++] = bisect(&p, t, turn);
+			found[n++] = bisect(&p, turn, t + step);
+		}
+		else if (fabs(there) <= POINT_ERROR)
+			found[n++] = turn;
+	}
+	for (int i = 0; i < n; i++)
+		if (other->ellipse != NULL || arc_has(other, curve_point(curve, found[i]), &ignored))
+			parameters[kept++] = found[i];
+	return kept;
+}
+
+/*
+ * Where, in parameters of the first curve, two curves cross or touch each other.
+ * Curves that are the same in part have no crossings there.
+ */
+int
+curve_crossings(const Curve *curve, const Curve *other, double parameters[MAX_CROSSINGS])
+{
+	if (curve->ellipse == NULL && other->ellipse == NULL)
+		return arc_crossings(curve, other, parameters);
+	return ellipse_crossings(curve, other, parameters);
+}
