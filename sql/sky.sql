@@ -76,16 +76,16 @@ CREATE FUNCTION catreg.region_hash_extended(catreg.region, bigint) RETURNS bigin
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_hash_extended(catreg.region, bigint) IS 'hash';
 CREATE FUNCTION catreg.region_contains(catreg.region, catreg.region) RETURNS boolean
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_contains(catreg.region, catreg.region) IS 'implementation of @> operator';
 CREATE FUNCTION catreg.region_contained(catreg.region, catreg.region) RETURNS boolean
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_contained(catreg.region, catreg.region) IS 'implementation of <@ operator';
 CREATE FUNCTION catreg.region_intersects(catreg.region, catreg.region) RETURNS boolean
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_intersects(catreg.region, catreg.region) IS 'implementation of && operator';
 CREATE FUNCTION catreg.region_center_distance(catreg.region, catreg.region) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_center_distance(catreg.region, catreg.region) IS 'implementation of <-> operator';
 
 CREATE FUNCTION catreg.region_selectivity(internal, oid, internal, int) RETURNS float8

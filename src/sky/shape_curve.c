@@ -66,15 +66,18 @@ shape_curve_count(const Shape *leaf)
 	}
 }
 
-/* The arc about a normal from a point on. */
+/*
+ * The arc about a normal.  from leads from the middle of the circle's plane, not
+ * from the sphere's, to the first point: small circles keep their digits.
+ */
 static void
-set_arc(Curve *curve, Vec normal, double height, Vec from, double length)
+set_arc(Curve *curve, Vec normal, double chord2, Vec from, double length)
 {
 	curve->ellipse = NULL;
 	curve->normal = normal;
-	curve->height = height;
-	curve->from = vec_subtract(from, vec_scale(normal, height));
-	curve->across = vec_cross(normal, curve->from);
+	curve->chord2 = chord2;
+	curve->from = from;
+	curve->across = vec_cross(normal, from);
 	curve->length = length;
 	curve->whole = length >= 2 * SKY_PI;
 }
@@ -85,24 +88,27 @@ set_edge(Curve *curve, Vec a, Vec b)
 	Vec			normal = vec_robust_cross(a, b);
 
 	vec_normalize(&normal);
-	set_arc(curve, normal, 0, a, vec_angle(a, b));
+	set_arc(curve, normal, 2, a, vec_angle(a, b));
 }
 
+/* A parallel is a circle around the nearer pole. */
 static void
 set_box_side(Curve *curve, const ShapeBox *box, int side)
 {
 	double		width = box->lon_b - box->lon_a;
 	double		lat = side == 0 ? box->lat_b : box->lat_a;
 	double		lon = side == 2 ? box->lon_a : box->lon_b;
+	double		begin = lat < 0 ? box->lon_b : box->lon_a;
 
 	if (width < 0)
 		width += 2 * SKY_PI;
-	if (side < 2)
-		set_arc(curve, vec(0, 0, 1), sin(lat), vec_from_radians(box->lon_a, lat),
-				box_has_all_longitudes(box) ? 2 * SKY_PI : width);
-	else
-		set_arc(curve, vec(sin(lon), -cos(lon), 0), 0, vec_from_radians(lon, box->lat_a),
+	if (side >= 2)
+		set_arc(curve, vec(sin(lon), -cos(lon), 0), 2, vec_from_radians(lon, box->lat_a),
 				box->lat_b - box->lat_a);
+	else
+		set_arc(curve, vec(0, 0, lat < 0 ? -1 : 1), shape_chord2_of_angle(0.5 * SKY_PI - fabs(lat)),
+				vec(cos(begin) * cos(lat), sin(begin) * cos(lat), 0),
+				box_has_all_longitudes(box) ? 2 * SKY_PI : width);
 }
 
 void
@@ -118,10 +124,8 @@ shape_curve(const Shape *leaf, uint32_t i, Curve *curve)
 				Vec			normal = circle->center;
 				Vec			aside = vec_orthogonal(normal, normal);
 
-				vec_normalize(&normal);
-				set_arc(curve, normal, 1.0 - 0.5 * circle->chord2,
-						vec_add(vec_scale(normal, 1.0 - 0.5 * circle->chord2),
-								vec_scale(aside, sqrt(circle->chord2 * (1.0 - 0.25 * circle->chord2)))),
+				set_arc(curve, normal, circle->chord2,
+						vec_scale(aside, sqrt(circle->chord2 * (1.0 - 0.25 * circle->chord2))),
 						2 * SKY_PI);
 				return;
 			}
@@ -150,7 +154,7 @@ curve_point(const Curve *curve, double t)
 	Vec			point;
 
 	if (curve->ellipse == NULL)
-		point = vec_add(vec_scale(curve->normal, curve->height),
+		point = vec_add(vec_scale(curve->normal, 1.0 - 0.5 * curve->chord2),
 						vec_add(vec_scale(curve->from, cos(t)), vec_scale(curve->across, sin(t))));
 	else
 	{
@@ -166,8 +170,11 @@ curve_point(const Curve *curve, double t)
 	return point;
 }
 
-/* On which side of a curve, drawn out to a circle, is a point, and how far? */
-static double
+/*
+ * How far is a point from a curve, drawn out to a circle; less than 0 outside.
+ * For an arc, in units of the height over its plane.
+ */
+double
 curve_side(const Curve *curve, Vec point)
 {
 	const ShapeEllipse *e = curve->ellipse;
@@ -176,12 +183,19 @@ curve_side(const Curve *curve, Vec point)
 	double		z;
 
 	if (e == NULL)
-		return vec_dot(curve->normal, point) - curve->height;
+		return curve->chord2 == 2 ? vec_dot(curve->normal, point) :
+			0.5 * (curve->chord2 - vec_chord2(curve->normal, point));
 	x = vec_dot(e->rows[0], point) * e->tan_a;
 	y = vec_dot(e->rows[1], point) * e->tan_b;
 	z = vec_dot(e->rows[2], point);
 	/* not the square: the cone has another half, on the other side */
 	return (e->a > 0 ? -z : z) - sqrt(x * x + y * y);
+}
+
+static double
+radius_of(const Curve *arc)
+{
+	return sqrt(vec_dot(arc->from, arc->from));
 }
 
 /*
@@ -190,7 +204,7 @@ curve_side(const Curve *curve, Vec point)
 static bool
 arc_has(const Curve *arc, Vec point, double *t)
 {
-	double		radius = sqrt(vec_dot(arc->from, arc->from));
+	double		radius = radius_of(arc);
 	double		error = radius > POINT_ERROR ? POINT_ERROR / radius : SKY_PI;
 
 	*t = atan2(vec_dot(point, arc->across), vec_dot(point, arc->from));
@@ -208,33 +222,42 @@ arc_has(const Curve *arc, Vec point, double *t)
 }
 
 /*
- * The two planes have a line in common, which meets the sphere at up to two
- * points; where it but touches it, rounding must not lose them.
+ * The planes of two arcs have a line in common, which meets the sphere at up to
+ * two points; where it but touches it, rounding must not lose them.
+ *
+ * Points are sought as differences y from a point o of the smaller circle, which
+ * keeps the digits of small circles near one another: of each plane n the
+ * equation n.y = h, and 2 o.y + y.y = 0 of the sphere.  The normals' sum and
+ * difference are orthogonal; along these the line's nearest point is taken apart.
  */
 static int
 arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 {
-	Vec			line = vec_cross(a->normal, b->normal);
-	double		sine2 = vec_dot(line, line);
-	double		cosine = vec_dot(a->normal, b->normal);
-	double		of_a;
-	double		of_b;
-	Vec			middle;
-	double		rest;
+	const Curve *small = radius_of(a) < radius_of(b) ? a : b;
+	Vec			origin = curve_point(small, 0);
+	Vec			half_sum = vec_scale(vec_add(a->normal, b->normal), 0.5);
+	Vec			difference = vec_subtract(b->normal, a->normal);
+	Vec			line = vec_cross(half_sum, difference);
+	double		line2 = vec_dot(line, line);
+	double		height_a = -curve_side(a, origin);
+	double		height_b = -curve_side(b, origin);
+	Vec			nearest;
+	double		middle;
+	double		square;
 	int			n = 0;
 
-	if (sine2 < 1e-30)
+	if (line2 < 1e-60 || vec_dot(difference, difference) < 1e-30 || vec_dot(half_sum, half_sum) < 1e-30)
 		return 0;
-	of_a = (a->height - cosine * b->height) / sine2;
-	of_b = (b->height - cosine * a->height) / sine2;
-	middle = vec_add(vec_scale(a->normal, of_a), vec_scale(b->normal, of_b));
-	rest = 1.0 - vec_dot(middle, middle);
-	if (rest < -1e-15 / sine2)
+	nearest = vec_add(vec_scale(half_sum, 0.5 * (height_a + height_b) / vec_dot(half_sum, half_sum)),
+					  vec_scale(difference, (height_b - height_a) / vec_dot(difference, difference)));
+	middle = -vec_dot(origin, line) / line2;
+	/* half the way between the two points, squared, in units of the line */
+	square = middle * middle - (vec_dot(nearest, nearest) + 2 * vec_dot(origin, nearest)) / line2;
+	if (square * line2 < -1e-15 * radius_of(small))
 		return 0;
-	line = vec_scale(line, sqrt(fmax(0, rest) / sine2));
 	for (int sign = -1; sign <= 1; sign += 2)
 	{
-		Vec			point = vec_add(middle, vec_scale(line, sign));
+		Vec			point = vec_add(origin, vec_add(nearest, vec_scale(line, middle + sign * sqrt(fmax(0, square)))));
 		double		t;
 		double		on_b;
 

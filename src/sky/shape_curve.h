@@ -17,9 +17,10 @@
 typedef struct Curve
 {
 	const ShapeEllipse *ellipse;	/* NULL: an arc */
-	Vec			normal;			/* points x of an arc: normal . x = height */
-	double		height;
-	Vec			from;			/* the first point, seen from the circle's middle */
+	Vec			normal;			/* the centre of an arc's circle, on the sphere */
+	double		chord2;			/* from there to its points; 2: a great circle */
+	Vec			from;			/* the first point, seen from the middle of the
+								 * circle's plane */
 	Vec			across;			/* the same, a quarter of a turn on */
 	double		length;			/* radians around the middle */
 	bool		whole;			/* it has no ends */
@@ -30,6 +31,7 @@ typedef struct Curve
 
 extern uint32_t shape_curve_count(const Shape *leaf);
 extern void shape_curve(const Shape *leaf, uint32_t i, Curve *curve);
+extern double curve_side(const Curve *curve, Vec point);
 extern Vec	curve_point(const Curve *curve, double t);
 extern int	curve_crossings(const Curve *curve, const Curve *other,
 							double parameters[MAX_CROSSINGS]);

@@ -310,11 +310,65 @@ sample(const Shape *leaf, uint32_t i)
 	}
 }
 
+/* Is a point in a shape, or hardly outside of it? */
 static bool
-in_all_but(const Conjunction *leaves, Vec point, int one, int other)
+nearly_in(const Shape *leaf, Vec point)
+{
+	Curve		curve;
+
+	if (shape_contains_point(leaf, point))
+		return true;
+	if (leaf->kind == SHAPE_POINT)
+		return vec_chord2(*shape_vertices(leaf), point) <= BOUNDARY * BOUNDARY;
+	/* the point of a curve that is nearest is where it would be moved to */
+	for (uint32_t i = 0; i < shape_curve_count(leaf); i++)
+	{
+		Vec			center = sample(leaf, 0);
+		Vec			moved;
+
+		shape_curve(leaf, i, &curve);
+		if (curve.ellipse != NULL || leaf->kind == SHAPE_CIRCLE)
+		{
+			Vec			inwards = vec_subtract(center, point);
+
+			if (vec_normalize(&inwards) == 0)
+				continue;
+			moved = vec_add(point, vec_scale(inwards, BOUNDARY));
+		}
+		else
+		{
+			/* an edge's inside is on the side of its normal, a box's on one of both */
+			if (fabs(curve_side(&curve, point)) > BOUNDARY)
+				continue;
+			moved = vec_add(point, vec_scale(curve.normal, BOUNDARY));
+			if (leaf->kind == SHAPE_BOX && !shape_contains_point(leaf, moved))
+				moved = vec_subtract(point, vec_scale(curve.normal, BOUNDARY));
+		}
+		if (shape_contains_point(leaf, moved))
+			return true;
+	}
+	return false;
+}
+
+static bool
+in_all_but(const Conjunction *leaves, Vec point, int one)
 {
 	for (int k = 0; k < leaves->n; k++)
-		if (k != one && k != other && !shape_contains_point(leaves->leaves[k], point))
+		if (k != one && !shape_contains_point(leaves->leaves[k], point))
+			return false;
+	return true;
+}
+
+/*
+ * The same for a crossing of two curves, which is not where it is to the last
+ * bit: a third boundary may pass there too, if only because a shape is there
+ * twice.
+ */
+static bool
+nearly_in_all_but(const Conjunction *leaves, Vec point, int one, int other)
+{
+	for (int k = 0; k < leaves->n; k++)
+		if (k != one && k != other && !nearly_in(leaves->leaves[k], point))
 			return false;
 	return true;
 }
@@ -340,7 +394,7 @@ crossing_in_all(const Conjunction *leaves, int i, int j)
 			shape_curve(b, l, &other);
 			n = curve_crossings(&curve, &other, parameters);
 			for (int m = 0; m < n; m++)
-				if (in_all_but(leaves, curve_point(&curve, parameters[m]), i, j))
+				if (nearly_in_all_but(leaves, curve_point(&curve, parameters[m]), i, j))
 					return true;
 		}
 	}
@@ -357,7 +411,7 @@ have_common_point(const Conjunction *leaves)
 		return true;
 	for (int i = 0; i < leaves->n; i++)
 		for (uint32_t k = 0; k < sample_count(leaves->leaves[i]); k++)
-			if (in_all_but(leaves, sample(leaves->leaves[i], k), i, i))
+			if (in_all_but(leaves, sample(leaves->leaves[i], k), i))
 				return true;
 	for (int i = 0; i < leaves->n; i++)
 		for (int j = i + 1; j < leaves->n; j++)
@@ -412,48 +466,6 @@ shape_intersects(const Shape *a, const Shape *b)
 }
 
 /* ---------------------------------------------------------------- contains */
-
-/* Is a point in a shape, or hardly outside of it? */
-static bool
-nearly_in(const Shape *leaf, Vec point)
-{
-	Curve		curve;
-
-	if (shape_contains_point(leaf, point))
-		return true;
-	if (leaf->kind == SHAPE_POINT)
-		return vec_chord2(*shape_vertices(leaf), point) <= BOUNDARY * BOUNDARY;
-	/* the point of a curve that is nearest is where it would be moved to */
-	for (uint32_t i = 0; i < shape_curve_count(leaf); i++)
-	{
-		Vec			center = sample(leaf, 0);
-		Vec			moved;
-
-		shape_curve(leaf, i, &curve);
-		if (curve.ellipse != NULL || leaf->kind == SHAPE_CIRCLE)
-		{
-			Vec			inwards = vec_subtract(center, point);
-
-			if (vec_normalize(&inwards) == 0)
-				continue;
-			moved = vec_add(point, vec_scale(inwards, BOUNDARY));
-		}
-		else
-		{
-			Vec			off = vec_scale(curve.normal, vec_dot(curve.normal, point) - curve.height);
-
-			if (vec_dot(off, off) > BOUNDARY * BOUNDARY)
-				continue;
-			/* an edge's inside is on the side of its normal, a box's on one of both */
-			moved = vec_add(point, vec_scale(curve.normal, BOUNDARY));
-			if (leaf->kind == SHAPE_BOX && !shape_contains_point(leaf, moved))
-				moved = vec_subtract(point, vec_scale(curve.normal, BOUNDARY));
-		}
-		if (shape_contains_point(leaf, moved))
-			return true;
-	}
-	return false;
-}
 
 /* Is a point in a shape, and not just hardly? */
 static bool
@@ -663,7 +675,7 @@ sticks_out(const Shape *outer, const Conjunction *inner)
 		{
 			Vec			point = sample(leaf, k);
 
-			if (shape_contains_point(leaf, point) && in_all_but(inner, point, i, i) &&
+			if (shape_contains_point(leaf, point) && in_all_but(inner, point, i) &&
 				!tree_has(outer, point, NULL))
 				return true;
 		}

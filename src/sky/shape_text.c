@@ -598,7 +598,9 @@ ellipse_orientation(const ShapeEllipse *e)
 		north = vec(-copysign(1.0, center.z), 0, 0);
 	east = vec_cross(north, center);
 	angle = atan2(vec_dot(e->rows[0], east), vec_dot(e->rows[0], north)) * SKY_DEG_PER_RAD;
-	return angle < 0 ? angle + 180 : angle;
+	/* half a turn makes no difference, nor do the last bits: this is not exact */
+	angle = round(angle * 1e12) / 1e12;
+	return angle < 0 ? angle + 180 : angle >= 180 ? angle - 180 : fabs(angle);
 }
 
 static char *
