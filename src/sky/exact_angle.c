@@ -459,13 +459,25 @@ exact_direction_text(Vec v, char lon[ANGLE_TEXT_SIZE], char lat[ANGLE_TEXT_SIZE]
 		write_angle(lat, 0, multiply(deg_per_rad, arc_tangent(z, across)), false);
 }
 
+/*
+ * What is left of an angle beside a multiple of 90 degrees; nothing, where it is
+ * but what was lost on the way.
+ */
+static Pair
+rest_of(Pair degrees, int quarter)
+{
+	Pair		rest = add(degrees, pair(-90.0 * quarter));
+
+	return quarter > 0 && fabs(rest.high) < 1e-27 ? pair(0) : rest;
+}
+
 /* An angle from 0 to 2 pi, in degrees. */
 void
 exact_radians_text(double radians, char text[ANGLE_TEXT_SIZE])
 {
 	Pair		degrees = multiply(deg_per_rad, pair(fabs(radians)));
 	int			quarter = (int) floor(degrees.high / 90 + 0.5);
-	Pair		rest = add(degrees, pair(-90.0 * quarter));
+	Pair		rest = rest_of(degrees, quarter);
 
 	if (radians < 0)
 		*text++ = '-';
@@ -490,7 +502,7 @@ exact_chord2_text(double chord2, char text[ANGLE_TEXT_SIZE])
 	if (s.high > c.high)
 		angle = add(pair(180), negate(angle));
 	quarter = (int) floor(angle.high / 90 + 0.5);
-	rest = add(angle, pair(-90.0 * quarter));
+	rest = rest_of(angle, quarter);
 	if (rest.high < 0)
 		write_angle(text, quarter, negate(rest), true);
 	else

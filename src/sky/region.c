@@ -320,13 +320,32 @@ sky_circle(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------- properties */
 
+/* The bounding circle asked for last, and of which region. */
+static ShapeCircle last_circle;
+static Size last_size = 0;
+static char last_region[1024];
+
 /*
- * The bounding circle; false: the region is empty.
+ * The bounding circle; false: the region is empty.  s_ra, s_dec and s_fov are
+ * mostly asked for together.
  */
 static bool
 bounding_circle(FunctionCallInfo fcinfo, ShapeCircle *circle)
 {
-	*circle = shape_bounding_circle(&PG_GETARG_REGION(0)->shape);
+	Region	   *region = PG_GETARG_REGION(0);
+	Size		size = VARSIZE(region);
+
+	if (size != last_size || memcmp(region, last_region, size) != 0)
+	{
+		last_circle = shape_bounding_circle(&region->shape);
+		last_size = 0;
+		if (size <= sizeof(last_region))
+		{
+			memcpy(last_region, region, size);
+			last_size = size;
+		}
+	}
+	*circle = last_circle;
 	return circle->chord2 >= 0;
 }
 

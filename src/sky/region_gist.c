@@ -30,7 +30,7 @@
 #define SLACK 1e-12
 
 /* Each half of a page that is split gets at least this part of it. */
-#define MIN_FILL 0.4
+#define MIN_FILL 0.25
 
 typedef struct RegionKey
 {
@@ -89,22 +89,6 @@ margin(const RegionKey *key)
 {
 	return (key->high[0] - key->low[0]) + (key->high[1] - key->low[1]) +
 		(key->high[2] - key->low[2]);
-}
-
-static float4
-overlap(const RegionKey *a, const RegionKey *b)
-{
-	float4		sum = 0;
-
-	for (int axis = 0; axis < 3; axis++)
-	{
-		float4		common = Min(a->high[axis], b->high[axis]) - Max(a->low[axis], b->low[axis]);
-
-		if (common < 0)
-			return 0;
-		sum += common;
-	}
-	return sum;
 }
 
 PG_FUNCTION_INFO_V1(region_key_in);
@@ -219,11 +203,12 @@ sort_along(SplitItem *items, int n, int axis)
 }
 
 /*
- * Where to cut items in their order: so that the halves overlap least, and
- * among such cuts are smallest.  Sets how good that is; the less the better.
+ * Where to cut items in their order: so that a query meets as few of them as can
+ * be, if it meets a half the more often the larger that is.  Sets how many, in
+ * some unit.
  */
 static int
-best_cut(const SplitItem *items, int n, float4 *overlapping, float4 *size)
+best_cut(const SplitItem *items, int n, float4 *met)
 {
 	RegionKey  *right = palloc(sizeof(RegionKey) * n);
 	RegionKey	left = *items[0].key;
@@ -238,19 +223,14 @@ best_cut(const SplitItem *items, int n, float4 *overlapping, float4 *size)
 	}
 	for (int i = 1; i <= n - least; i++)
 	{
-		float4		common;
-		float4		total;
-
 		if (i >= least)
 		{
-			common = overlap(&left, &right[i]);
-			total = margin(&left) + margin(&right[i]);
-			if (best < 0 || common < *overlapping ||
-				(common == *overlapping && total < *size))
+			float4		cost = i * margin(&left) + (n - i) * margin(&right[i]);
+
+			if (best < 0 || cost < *met)
 			{
 				best = i;
-				*overlapping = common;
-				*size = total;
+				*met = cost;
 			}
 		}
 		extend(&left, items[i].key);
@@ -262,8 +242,7 @@ best_cut(const SplitItem *items, int n, float4 *overlapping, float4 *size)
 PG_FUNCTION_INFO_V1(region_gist_picksplit);
 
 /*
- * Sorts along each axis, and cuts where it is best (as the R*-tree chooses its
- * split: Beckmann and others 1990).
+ * Sorts along each axis, and cuts where it is best.
  */
 Datum
 region_gist_picksplit(PG_FUNCTION_ARGS)
@@ -276,8 +255,7 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 	RegionKey  *right = palloc(sizeof(RegionKey));
 	int			cut = 0;
 	int			axis = 0;
-	float4		overlapping = 0;
-	float4		size = 0;
+	float4		met = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -286,19 +264,16 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 	}
 	for (int a = 0; a < 3; a++)
 	{
-		float4		this_overlapping = 0;
-		float4		this_size = 0;
+		float4		this_met = 0;
 		int			this_cut;
 
 		sort_along(items, n, a);
-		this_cut = best_cut(items, n, &this_overlapping, &this_size);
-		if (a == 0 || this_overlapping < overlapping ||
-			(this_overlapping == overlapping && this_size < size))
+		this_cut = best_cut(items, n, &this_met);
+		if (a == 0 || this_met < met)
 		{
 			axis = a;
 			cut = this_cut;
-			overlapping = this_overlapping;
-			size = this_size;
+			met = this_met;
 		}
 	}
 	sort_along(items, n, axis);
@@ -329,41 +304,83 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 /* What is known of a query, kept from key to key. */
 typedef struct Query
 {
-	Bounds3		bounds;
+	RegionKey	outer;			/* what meets the query meets this box */
+	RegionKey	inner;			/* what contains the query contains this box */
 	ShapeCircle circle;
 	bool		empty;
+	Page		page;			/* of the key that was looked at last */
+	OffsetNumber offset;
 	Size		size;			/* of the value, as it came */
 	char		value[FLEXIBLE_ARRAY_MEMBER];
 } Query;
 
+static Query *
+make_query(FunctionCallInfo fcinfo, Datum datum)
+{
+	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
+	Query	   *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(Query, value) + size);
+	Region	   *region = DatumGetRegion(datum);
+	Bounds3		bounds;
+
+	bounds = shape_bounds(&region->shape);
+	query->circle = shape_bounding_circle(&region->shape);
+	query->empty = bounds_are_empty(&bounds) || !(query->circle.chord2 >= 0);
+	for (int axis = 0; axis < 3; axis++)
+	{
+		query->outer.low[axis] = round_down(bounds.low[axis]);
+		query->outer.high[axis] = round_up(bounds.high[axis]);
+		query->inner.low[axis] = round_up(bounds.low[axis] + SLACK);
+		query->inner.high[axis] = round_down(bounds.high[axis] - SLACK);
+	}
+	query->size = size;
+	memcpy(query->value, DatumGetPointer(datum), size);
+	return query;
+}
+
 /*
- * The query of a scan; computed again only when another one comes.
+ * Is this key just behind the last one, in the same scan?  A scan begins at the
+ * root, and goes through all keys of a page.  A root that is a leaf as well, in
+ * which keys may have been passed over as dead, is excepted.
  */
-static const Query *
-get_query(FunctionCallInfo fcinfo, Datum datum)
+static inline bool
+goes_on(const Query *query, const GISTENTRY *entry)
+{
+	return query->page == entry->page && entry->offset == query->offset + 1 &&
+		!(GistPageIsLeaf(entry->page) &&
+		  GistPageGetOpaque(entry->page)->rightlink == InvalidBlockNumber);
+}
+
+/*
+ * The query of a scan; made again only when another one comes.  A scan that is
+ * begun again keeps fn_extra, and may have another query at the same address: it
+ * is compared, once for each page.
+ */
+static inline const Query *
+get_query(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
 {
 	Query	   *query = fcinfo->flinfo->fn_extra;
-	Pointer		value = DatumGetPointer(datum);
-	Size		size = VARSIZE_ANY(value);
-	Region	   *region;
 
-	if (query != NULL && query->size == size && memcmp(query->value, value, size) == 0)
-		return query;
-	if (query != NULL)
-		pfree(query);
-	query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(Query, value) + size);
-	region = DatumGetRegion(datum);
-	query->bounds = shape_bounds(&region->shape);
-	query->circle = shape_bounding_circle(&region->shape);
-	query->empty = bounds_are_empty(&query->bounds) || !(query->circle.chord2 >= 0);
-	query->size = size;
-	memcpy(query->value, value, size);
-	fcinfo->flinfo->fn_extra = query;
+	if (query == NULL || !goes_on(query, entry))
+	{
+		Size		size = VARSIZE_ANY(DatumGetPointer(datum));
+
+		if (query == NULL || query->size != size ||
+			memcmp(query->value, DatumGetPointer(datum), size) != 0)
+		{
+			fcinfo->flinfo->fn_extra = NULL;
+			if (query != NULL)
+				pfree(query);
+			query = make_query(fcinfo, datum);
+			fcinfo->flinfo->fn_extra = query;
+		}
+		query->page = entry->page;
+	}
+	query->offset = entry->offset;
 	return query;
 }
 
 /* The square of the distance from a point to a key's box. */
-static double
+static inline double
 chord2_to_key(const RegionKey *key, Vec point)
 {
 	const double *at = &point.x;
@@ -379,23 +396,25 @@ chord2_to_key(const RegionKey *key, Vec point)
 	return chord2;
 }
 
-static bool
+static inline bool
 may_intersect(const RegionKey *key, const Query *query)
 {
-	for (int axis = 0; axis < 3; axis++)
-		if (key->low[axis] > query->bounds.high[axis] || key->high[axis] < query->bounds.low[axis])
-			return false;
-	return chord2_to_key(key, query->circle.center) <= query->circle.chord2 + SLACK;
+	const RegionKey *outer = &query->outer;
+
+	return key->low[0] <= outer->high[0] && key->high[0] >= outer->low[0] &&
+		key->low[1] <= outer->high[1] && key->high[1] >= outer->low[1] &&
+		key->low[2] <= outer->high[2] && key->high[2] >= outer->low[2] &&
+		chord2_to_key(key, query->circle.center) <= query->circle.chord2 + SLACK;
 }
 
-static bool
+static inline bool
 may_contain(const RegionKey *key, const Query *query)
 {
-	for (int axis = 0; axis < 3; axis++)
-		if (key->low[axis] > query->bounds.low[axis] + SLACK ||
-			key->high[axis] < query->bounds.high[axis] - SLACK)
-			return false;
-	return true;
+	const RegionKey *inner = &query->inner;
+
+	return key->low[0] <= inner->low[0] && key->high[0] >= inner->high[0] &&
+		key->low[1] <= inner->low[1] && key->high[1] >= inner->high[1] &&
+		key->low[2] <= inner->low[2] && key->high[2] >= inner->high[2];
 }
 
 PG_FUNCTION_INFO_V1(region_gist_consistent);
@@ -404,7 +423,7 @@ Datum
 region_gist_consistent(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const Query *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	const Query *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
 	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	const RegionKey *key = DatumGetRegionKey(entry->key);
@@ -432,7 +451,7 @@ Datum
 region_gist_distance(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const Query *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	const Query *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	double		chord2;
 

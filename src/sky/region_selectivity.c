@@ -18,7 +18,7 @@
 
 /* Footprints at a point of the sky, of all: a survey visits each often, and
  * has much of its data there where it has any. */
-#define AT_A_POINT 0.0002
+#define AT_A_POINT 0.0001
 
 /* Surveys cover a part of the sky, and are so many times as dense there. */
 #define DENSITY 4

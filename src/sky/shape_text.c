@@ -603,6 +603,42 @@ ellipse_orientation(const ShapeEllipse *e)
 	return angle < 0 ? angle + 180 : angle >= 180 ? angle - 180 : fabs(angle);
 }
 
+/*
+ * Writes an angle in degrees with six decimals, rounded as C's and Python's
+ * printing rounds it, but many times faster.  The product's error, from fma(),
+ * decides where the product itself is half way between two numbers.
+ */
+static char *
+put_six(char *to, double degrees)
+{
+	double		scaled = fabs(degrees) * 1e6;
+	double		error = fma(fabs(degrees), 1e6, -scaled);
+	uint64_t	whole = (uint64_t) scaled;
+	double		rest = (scaled - (double) whole) + error;
+	char		digits[24];
+	int			n = 0;
+
+	if (rest > 0.5 || (rest == 0.5 && (whole & 1)))
+		whole++;
+	/* the product was rounded up to a whole number */
+	else if (rest < -0.5 || (rest == -0.5 && (whole & 1)))
+		whole--;
+	*to++ = ' ';
+	if (signbit(degrees))
+		*to++ = '-';
+	for (; n < 6; whole /= 10)
+		digits[n++] = (char) ('0' + whole % 10);
+	digits[n++] = '.';
+	do
+	{
+		digits[n++] = (char) ('0' + whole % 10);
+		whole /= 10;
+	} while (whole > 0);
+	while (n > 0)
+		*to++ = digits[--n];
+	return to;
+}
+
 static char *
 put_direction(char *to, Vec v, bool six)
 {
@@ -610,8 +646,8 @@ put_direction(char *to, Vec v, bool six)
 	char		lat[ANGLE_TEXT_SIZE];
 
 	if (six)
-		return to + sprintf(to, " %.6f %.6f", vec_longitude(v) * SKY_DEG_PER_RAD,
-							vec_latitude(v) * SKY_DEG_PER_RAD);
+		return put_six(put_six(to, vec_longitude(v) * SKY_DEG_PER_RAD),
+					   vec_latitude(v) * SKY_DEG_PER_RAD);
 	write_direction(lon, lat, v);
 	return to + sprintf(to, " %s %s", lon, lat);
 }
@@ -622,7 +658,7 @@ put_radians(char *to, double radians, bool six)
 	char		text[ANGLE_TEXT_SIZE];
 
 	if (six)
-		return to + sprintf(to, " %.6f", radians * SKY_DEG_PER_RAD);
+		return put_six(to, radians * SKY_DEG_PER_RAD);
 	write_radians(text, radians);
 	return to + sprintf(to, " %s", text);
 }
@@ -633,7 +669,7 @@ put_degrees(char *to, double degrees, bool six)
 	char		text[ANGLE_TEXT_SIZE];
 
 	if (six)
-		return to + sprintf(to, " %.6f", degrees);
+		return put_six(to, degrees);
 	write_double(text, degrees);
 	return to + sprintf(to, " %s", text);
 }

@@ -10,8 +10,9 @@ import deletion
 import harness
 import registration
 import scale
+import sky
 
-BENCHMARKS = {"closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run}
+BENCHMARKS = {"closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run}
 
 
 def numbers(text):
@@ -25,6 +26,7 @@ def parse():
     parser.add_argument("--nodes", type=int, default=120000)
     parser.add_argument("--inserts", type=int, default=20000)
     parser.add_argument("--big", type=int, default=1000000)
+    parser.add_argument("--footprints", type=int, default=1000000)
     parser.add_argument("--chain", type=int, default=1000)
     parser.add_argument("--catalogs", type=numbers, default=[20000, 200000, 2000000])
     return parser.parse_args()
