@@ -155,7 +155,7 @@ static Pair
 arc_tangent(Pair y, Pair x)
 {
 	double		guess = atan2(y.high, x.high);
-	double		length = sqrt(x.high * x.high + y.high * y.high);
+	double		length = hypot(x.high, y.high);
 	Pair		sine;
 	Pair		cosine;
 	Pair		error;

@@ -4,7 +4,7 @@
  *	  The type catreg.region: input and output, its properties, its operators.
  *
  * A value holds a shape (shape.h) as it was given, bit by bit.  Two are equal if
- * they are written the same way; shapes written in different ways that cover
+ * they are written the same way, but for signs of zeros; shapes written in different ways that cover
  * the same points contain each other.
  *
  *-------------------------------------------------------------------------
@@ -411,10 +411,46 @@ region_area(PG_FUNCTION_ARGS)
 
 /* --------------------------------------------------------------- operators */
 
+/* A word of a region's value; the sign of a zero makes no difference. */
+static inline uint64
+region_word(const Region *region, Size i)
+{
+	uint64		word;
+
+	memcpy(&word, (const char *) &region->shape + i * sizeof(word), sizeof(word));
+	return word == (UINT64CONST(1) << 63) ? 0 : word;
+}
+
+static Size
+count_words(const Region *region)
+{
+	return (VARSIZE(region) - offsetof(Region, shape)) / sizeof(uint64);
+}
+
 static bool
 regions_equal(const Region *a, const Region *b)
 {
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+	if (VARSIZE(a) != VARSIZE(b))
+		return false;
+	if (memcmp(a, b, VARSIZE(a)) == 0)
+		return true;
+	for (Size i = 0; i < count_words(a); i++)
+		if (region_word(a, i) != region_word(b, i))
+			return false;
+	return true;
+}
+
+/* The words that make two regions equal, one after the other. */
+static unsigned char *
+equal_bytes(const Region *region, int *n)
+{
+	Size		n_words = count_words(region);
+	uint64	   *words = palloc(sizeof(uint64) * n_words);
+
+	for (Size i = 0; i < n_words; i++)
+		words[i] = region_word(region, i);
+	*n = (int) (sizeof(uint64) * n_words);
+	return (unsigned char *) words;
 }
 
 PG_FUNCTION_INFO_V1(region_eq);
@@ -438,9 +474,10 @@ PG_FUNCTION_INFO_V1(region_hash);
 Datum
 region_hash(PG_FUNCTION_ARGS)
 {
-	Region	   *region = PG_GETARG_REGION(0);
+	int			n;
+	unsigned char *bytes = equal_bytes(PG_GETARG_REGION(0), &n);
 
-	return hash_any((const unsigned char *) VARDATA(region), VARSIZE(region) - VARHDRSZ);
+	return hash_any(bytes, n);
 }
 
 PG_FUNCTION_INFO_V1(region_hash_extended);
@@ -448,10 +485,10 @@ PG_FUNCTION_INFO_V1(region_hash_extended);
 Datum
 region_hash_extended(PG_FUNCTION_ARGS)
 {
-	Region	   *region = PG_GETARG_REGION(0);
+	int			n;
+	unsigned char *bytes = equal_bytes(PG_GETARG_REGION(0), &n);
 
-	return hash_any_extended((const unsigned char *) VARDATA(region), VARSIZE(region) - VARHDRSZ,
-							 PG_GETARG_INT64(1));
+	return hash_any_extended(bytes, n, PG_GETARG_INT64(1));
 }
 
 PG_FUNCTION_INFO_V1(region_contains);

@@ -8,7 +8,8 @@
  * it is smaller than two longitudes and latitudes in float8.  Whatever a key
  * says is checked with the region itself.
  *
- * An empty region, which every other contains, has the whole cube for a key.
+ * A region without points, which every other contains, has the whole cube for a
+ * key.
  *
  *-------------------------------------------------------------------------
  */
@@ -64,7 +65,7 @@ make_key(const Shape *shape, RegionKey *key)
 	Bounds3		bounds = shape_bounds(shape);
 	ShapeCircle circle = shape_bounding_circle(shape);
 	const double *center = &circle.center.x;
-	bool		empty = bounds_are_empty(&bounds) || !(circle.chord2 >= 0);
+	bool		empty = bounds_are_empty(&bounds) || !(circle.chord2 >= 0) || !shape_has_points(shape);
 
 	for (int axis = 0; axis < 3; axis++)
 	{
@@ -324,7 +325,8 @@ make_query(FunctionCallInfo fcinfo, Datum datum)
 
 	bounds = shape_bounds(&region->shape);
 	query->circle = shape_bounding_circle(&region->shape);
-	query->empty = bounds_are_empty(&bounds) || !(query->circle.chord2 >= 0);
+	query->empty = bounds_are_empty(&bounds) || !(query->circle.chord2 >= 0) ||
+		!shape_has_points(&region->shape);
 	for (int axis = 0; axis < 3; axis++)
 	{
 		query->outer.low[axis] = round_down(bounds.low[axis]);

@@ -139,7 +139,9 @@ shape_set_ellipse(Shape *shape, Vec center, double alpha, double beta, double or
 	ellipse.rows[2] = center;
 	ellipse.a = alpha - half;
 	ellipse.b = beta - half;
-	ellipse.gamma = alpha == beta ? 0 : acos(fmin(1.0, fmax(-1.0, cos(alpha) / cos(beta))));
+	/* acos(cos(alpha) / cos(beta)), which would lose small ellipses' digits */
+	ellipse.gamma = alpha == beta ? 0 :
+		2.0 * asin(sqrt(fmax(0, fmin(1, sin(0.5 * (alpha + beta)) * sin(0.5 * (alpha - beta)) / cos(beta)))));
 	ellipse.tan_a = fabs(tan(ellipse.a));
 	ellipse.tan_b = fabs(tan(ellipse.b));
 

@@ -124,6 +124,7 @@ extern bool bounds_are_empty(const Bounds3 *bounds);
 extern bool shape_area(const Shape *shape, double *steradians);
 
 /* shape_relate.c */
+extern bool shape_has_points(const Shape *shape);
 extern bool shape_intersects(const Shape *a, const Shape *b);
 extern bool shape_contains(const Shape *outer, const Shape *inner);
 

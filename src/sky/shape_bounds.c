@@ -17,8 +17,8 @@
 /* Boxes are widened by this much, which is more than any rounding error. */
 #define BOUNDS_MARGIN 1e-14
 
-static const ShapeCircle empty_circle = {{1, 0, 0}, -1, -1};
-static const ShapeCircle full_circle = {{1, 0, 0}, 4, SKY_PI};
+static const ShapeCircle empty_circle = {{0, 0, 1}, -1, -1};
+static const ShapeCircle full_circle = {{0, 0, 1}, 4, SKY_PI};
 
 static ShapeCircle
 circle_of_chord2(Vec center, double chord2)

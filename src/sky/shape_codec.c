@@ -157,6 +157,7 @@ check_ellipse(const ShapeEllipse *e)
 	if (!isfinite(e->tan_a) || !isfinite(e->tan_b))
 		return "a number of the ellipse is not finite";
 	if (fabs(e->a) > 0.5 * SKY_PI || fabs(e->b) > 0.5 * SKY_PI || (e->a > 0) != (e->b > 0) ||
+		(fabs(e->a) < 1e-15 && fabs(e->b) > 1e-15) ||
 		e->gamma < 0 || e->gamma > 0.5 * SKY_PI || fabs(e->b) < fabs(e->a))
 		return "the ellipse's axes are not those of an ellipse";
 	if (fabs(atan(e->tan_a) - fabs(e->a)) > ANGLE_TOLERANCE ||

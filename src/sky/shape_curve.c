@@ -227,8 +227,9 @@ arc_has(const Curve *arc, Vec point, double *t)
  *
  * Points are sought as differences y from a point o of the smaller circle, which
  * keeps the digits of small circles near one another: of each plane n the
- * equation n.y = h, and 2 o.y + y.y = 0 of the sphere.  The normals' sum and
- * difference are orthogonal; along these the line's nearest point is taken apart.
+ * equation n.y = h, and 2 o.y + y.y = 0 of the sphere.  The line's nearest point
+ * is taken apart along the normals' sum and difference, which are orthogonal but
+ * for the rounding of the normals; and that counts where they are close.
  */
 static int
 arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
@@ -241,15 +242,20 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 	double		line2 = vec_dot(line, line);
 	double		height_a = -curve_side(a, origin);
 	double		height_b = -curve_side(b, origin);
+	double		sum2 = vec_dot(half_sum, half_sum);
+	double		skew = vec_dot(half_sum, difference);
+	double		along;
 	Vec			nearest;
 	double		middle;
 	double		square;
 	int			n = 0;
 
-	if (line2 < 1e-60 || vec_dot(difference, difference) < 1e-30 || vec_dot(half_sum, half_sum) < 1e-30)
+	if (line2 < 1e-60 || vec_dot(difference, difference) < 1e-30 || sum2 < 1e-30)
 		return 0;
-	nearest = vec_add(vec_scale(half_sum, 0.5 * (height_a + height_b) / vec_dot(half_sum, half_sum)),
-					  vec_scale(difference, (height_b - height_a) / vec_dot(difference, difference)));
+	along = 0.5 * (height_a + height_b) / sum2;
+	difference = vec_subtract(difference, vec_scale(half_sum, skew / sum2));
+	nearest = vec_add(vec_scale(half_sum, along),
+					  vec_scale(difference, (height_b - height_a - along * skew) / vec_dot(difference, difference)));
 	middle = -vec_dot(origin, line) / line2;
 	/* half the way between the two points, squared, in units of the line */
 	square = middle * middle - (vec_dot(nearest, nearest) + 2 * vec_dot(origin, nearest)) / line2;
@@ -318,16 +324,20 @@ nearest(const Probe *p, double low, double high)
 }
 
 /*
- * Crossings of which one curve is an ellipse: by the signs along the curve, and
- * between them by where it comes nearest, which may be over and back.
+ * Crossings of an ellipse: by the signs along it, and between them by where it
+ * comes nearest, which may be over and back.  Sets the parameters on the ellipse
+ * and, where the other curve is an arc, on that.
  */
 static int
-ellipse_crossings(const Curve *curve, const Curve *other, double parameters[MAX_CROSSINGS])
+ellipse_crossings(const Curve *curve, const Curve *other,
+				  double parameters[MAX_CROSSINGS], double on_other[MAX_CROSSINGS])
 {
 	Probe		p = {curve, other};
 	double		step = curve->length / ELLIPSE_STEPS;
+	/* the rounding of a point, in the units of curve_side() */
+	double		touching = POINT_ERROR * (other->ellipse == NULL ? radius_of(other) :
+										  1 + fmax(other->ellipse->tan_a, other->ellipse->tan_b));
 	double		found[MAX_CROSSINGS];
-	double		ignored;
 	int			n = 0;
 	int			kept = 0;
 
@@ -355,11 +365,11 @@ ellipse_crossings(const Curve *curve, const Curve *other, double parameters[MAX_
 			found[n++] = bisect(&p, t, turn);
 			found[n++] = bisect(&p, turn, t + step);
 		}
-		else if (fabs(there) <= POINT_ERROR)
+		else if (fabs(there) <= touching)
 			found[n++] = turn;
 	}
 	for (int i = 0; i < n; i++)
-		if (other->ellipse != NULL || arc_has(other, curve_point(curve, found[i]), &ignored))
+		if (other->ellipse != NULL || arc_has(other, curve_point(curve, found[i]), &on_other[kept]))
 			parameters[kept++] = found[i];
 	return kept;
 }
@@ -371,7 +381,11 @@ ellipse_crossings(const Curve *curve, const Curve *other, double parameters[MAX_
 int
 curve_crossings(const Curve *curve, const Curve *other, double parameters[MAX_CROSSINGS])
 {
-	if (curve->ellipse == NULL && other->ellipse == NULL)
-		return arc_crossings(curve, other, parameters);
-	return ellipse_crossings(curve, other, parameters);
+	double		on_other[MAX_CROSSINGS];
+
+	if (curve->ellipse != NULL)
+		return ellipse_crossings(curve, other, parameters, on_other);
+	if (other->ellipse != NULL)
+		return ellipse_crossings(other, curve, on_other, parameters);
+	return arc_crossings(curve, other, parameters);
 }

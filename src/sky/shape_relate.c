@@ -27,6 +27,8 @@
 #include "miscadmin.h"
 #endif
 
+#include <string.h>
+
 #include "sky/shape.h"
 #include "sky/shape_curve.h"
 
@@ -310,6 +312,18 @@ sample(const Shape *leaf, uint32_t i)
 	}
 }
 
+/*
+ * So far along a curve's normal a point near the curve moves by BOUNDARY: farther
+ * where the curve is a parallel near a pole, which the normal leads to.
+ */
+static double
+boundary_step(const Curve *curve)
+{
+	double		radius = sqrt(vec_dot(curve->from, curve->from));
+
+	return curve->chord2 == 2 ? BOUNDARY : BOUNDARY / fmax(radius, 1e-9);
+}
+
 /* Is a point in a shape, or hardly outside of it? */
 static bool
 nearly_in(const Shape *leaf, Vec point)
@@ -340,9 +354,9 @@ nearly_in(const Shape *leaf, Vec point)
 			/* an edge's inside is on the side of its normal, a box's on one of both */
 			if (fabs(curve_side(&curve, point)) > BOUNDARY)
 				continue;
-			moved = vec_add(point, vec_scale(curve.normal, BOUNDARY));
+			moved = vec_add(point, vec_scale(curve.normal, boundary_step(&curve)));
 			if (leaf->kind == SHAPE_BOX && !shape_contains_point(leaf, moved))
-				moved = vec_subtract(point, vec_scale(curve.normal, BOUNDARY));
+				moved = vec_subtract(point, vec_scale(curve.normal, boundary_step(&curve)));
 		}
 		if (shape_contains_point(leaf, moved))
 			return true;
@@ -395,6 +409,13 @@ crossing_in_all(const Conjunction *leaves, int i, int j)
 			n = curve_crossings(&curve, &other, parameters);
 			for (int m = 0; m < n; m++)
 				if (nearly_in_all_but(leaves, curve_point(&curve, parameters[m]), i, j))
+					return true;
+			/* those of two ellipses are sought along one, and may be seen from the other only */
+			if (curve.ellipse == NULL || other.ellipse == NULL)
+				continue;
+			n = curve_crossings(&other, &curve, parameters);
+			for (int m = 0; m < n; m++)
+				if (nearly_in_all_but(leaves, curve_point(&other, parameters[m]), i, j))
 					return true;
 		}
 	}
@@ -465,6 +486,18 @@ shape_intersects(const Shape *a, const Shape *b)
 	return any_conjunction_of(a, b, conjunction_intersects, NULL);
 }
 
+/*
+ * Does a shape contain any point at all?  Unlike shape_is_empty() it finds out
+ * whether the operands of an intersection meet.
+ */
+bool
+shape_has_points(const Shape *shape)
+{
+	if (!shape_is_compound(shape))
+		return !shape_is_empty(shape);
+	return any_conjunction_of(shape, NULL, conjunction_intersects, NULL);
+}
+
 /* ---------------------------------------------------------------- contains */
 
 /* Is a point in a shape, and not just hardly? */
@@ -486,8 +519,8 @@ well_in(const Shape *leaf, Vec point)
 				!shape_contains_point(leaf, vec_add(point, vec_scale(outwards, BOUNDARY))))
 				return false;
 		}
-		else if (!shape_contains_point(leaf, vec_add(point, vec_scale(curve.normal, BOUNDARY))) ||
-				 !shape_contains_point(leaf, vec_subtract(point, vec_scale(curve.normal, BOUNDARY))))
+		else if (!shape_contains_point(leaf, vec_add(point, vec_scale(curve.normal, boundary_step(&curve)))) ||
+				 !shape_contains_point(leaf, vec_subtract(point, vec_scale(curve.normal, boundary_step(&curve)))))
 			return false;
 	}
 	return true;
@@ -749,5 +782,9 @@ conjunction_sticks_out(const Conjunction *inner, const void *arg)
 bool
 shape_contains(const Shape *outer, const Shape *inner)
 {
+	size_t		size = shape_size(outer);
+
+	if (shape_size(inner) == size && memcmp(outer, inner, size) == 0)
+		return true;
 	return !any_conjunction_of(inner, NULL, conjunction_sticks_out, outer);
 }

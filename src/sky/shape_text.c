@@ -415,7 +415,7 @@ parse_compound(Parser *parser, ShapeKind kind, bool opened, int depth)
 static bool
 parse_edgeless(Parser *parser, bool full)
 {
-	ShapeCircle circle = {{1, 0, 0}, full ? 4 : -1, full ? SKY_PI : -1};
+	ShapeCircle circle = {{0, 0, 1}, full ? 4 : -1, full ? SKY_PI : -1};
 
 	put_shape(parser, SHAPE_CIRCLE, &circle, sizeof(circle));
 	return true;

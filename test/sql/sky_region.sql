@@ -83,7 +83,8 @@ SELECT 'POLYGON 359 -1 1 -1 1 1 359 1'::region @> sky_point(0, 0) AND 'BOX 0 0 2
 -- equality, grouping, hashing
 SELECT count(*) FROM (SELECT DISTINCT r FROM shapes UNION ALL SELECT r FROM shapes) x;
 SELECT count(*), count(DISTINCT r::text) FROM (SELECT r FROM shapes UNION SELECT r FROM shapes) x;
-SELECT 'CIRCLE 1 2 3'::region = 'circle(1, 2, 3)' AS equal, 'CIRCLE 1 2 3'::region <> 'CIRCLE 1 2 4' AS unequal;
+SELECT 'CIRCLE 1 2 3'::region = 'circle(1, 2, 3)' AS equal, 'CIRCLE 0 0 1'::region = 'CIRCLE 0 -0 1' AND hashed.a = hashed.b AS zeros, 'CIRCLE 1 2 3'::region <> 'CIRCLE 1 2 4' AS unequal
+FROM (SELECT region_hash('CIRCLE 0 0 1') AS a, region_hash('CIRCLE 0 -0 1') AS b) hashed;
 SET enable_hashjoin = on; SET enable_mergejoin = off; SET enable_nestloop = off;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM shapes a JOIN shapes b USING (r);
 SELECT count(*) FROM shapes a JOIN shapes b USING (r);
@@ -93,7 +94,7 @@ RESET enable_mergejoin; RESET enable_nestloop;
 CREATE TABLE footprints (id int PRIMARY KEY, r region);
 SELECT setseed(0.25);
 INSERT INTO footprints
-    SELECT i, CASE WHEN i % 500 = 0 THEN 'EMPTY' WHEN i % 499 = 0 THEN 'ALLSKY' WHEN i % 7 = 0 THEN sky_circle(lon, lat, random() * 5)
+    SELECT i, CASE WHEN i % 500 = 0 THEN 'EMPTY' WHEN i % 501 = 0 THEN format('INTERSECTION (CIRCLE %s %s 1 CIRCLE %s %s 1)', lon, lat, lon, -lat)::region WHEN i % 499 = 0 THEN 'ALLSKY' WHEN i % 7 = 0 THEN sky_circle(lon, lat, random() * 5)
                    WHEN i % 11 = 0 THEN format('BOX %s %s 2 1', lon, lat * 0.98)::region WHEN i % 13 = 0 THEN sky_point(lon, lat)
                    ELSE format('POLYGON %s %s %s %s %s %s', lon, lat, lon + 0.5, lat, lon, lat + 0.4)::region END
     FROM (SELECT i, random() * 359 AS lon, degrees(asin(random() * 1.98 - 0.99)) AS lat FROM generate_series(1, 5000) i) x;
