@@ -459,6 +459,8 @@ pair_intersects(const Shape *a, const Shape *b)
 		return polygon_meets_circle(b, a);
 	if (a->kind == SHAPE_CIRCLE && b->kind == SHAPE_CIRCLE)
 		return circles_intersect(shape_circle(a), shape_circle(b));
+	if (are_far_apart(a, b))
+		return false;
 	leaves.leaves = pair;
 	leaves.n = 2;
 	return have_common_point(&leaves);
@@ -476,6 +478,19 @@ conjunction_intersects(const Conjunction *leaves, const void *arg)
 }
 
 /*
+ * Are even the circles around two shapes apart?
+ */
+static bool
+are_far_apart(const Shape *a, const Shape *b)
+{
+	ShapeCircle around_a = shape_bounding_circle(a);
+	ShapeCircle around_b = shape_bounding_circle(b);
+
+	return around_a.chord2 >= 0 && around_b.chord2 >= 0 &&
+		vec_angle(around_a.center, around_b.center) > around_a.angle + around_b.angle + 1e-12;
+}
+
+/*
  * Have two shapes a point in common, be it one of their boundaries?
  */
 bool
@@ -483,7 +498,7 @@ shape_intersects(const Shape *a, const Shape *b)
 {
 	if (!shape_is_compound(a) && !shape_is_compound(b))
 		return !shape_is_empty(a) && !shape_is_empty(b) && pair_intersects(a, b);
-	return any_conjunction_of(a, b, conjunction_intersects, NULL);
+	return !are_far_apart(a, b) && any_conjunction_of(a, b, conjunction_intersects, NULL);
 }
 
 /*
