@@ -441,6 +441,19 @@ have_common_point(const Conjunction *leaves)
 	return false;
 }
 
+/*
+ * Are even the circles around two shapes apart?
+ */
+static bool
+are_far_apart(const Shape *a, const Shape *b)
+{
+	ShapeCircle around_a = shape_bounding_circle(a);
+	ShapeCircle around_b = shape_bounding_circle(b);
+
+	return around_a.chord2 >= 0 && around_b.chord2 >= 0 &&
+		vec_angle(around_a.center, around_b.center) > around_a.angle + around_b.angle + 1e-12;
+}
+
 static bool
 pair_intersects(const Shape *a, const Shape *b)
 {
@@ -475,19 +488,6 @@ conjunction_intersects(const Conjunction *leaves, const void *arg)
 	if (leaves->n == 2)
 		return pair_intersects(leaves->leaves[0], leaves->leaves[1]);
 	return have_common_point(leaves);
-}
-
-/*
- * Are even the circles around two shapes apart?
- */
-static bool
-are_far_apart(const Shape *a, const Shape *b)
-{
-	ShapeCircle around_a = shape_bounding_circle(a);
-	ShapeCircle around_b = shape_bounding_circle(b);
-
-	return around_a.chord2 >= 0 && around_b.chord2 >= 0 &&
-		vec_angle(around_a.center, around_b.center) > around_a.angle + around_b.angle + 1e-12;
 }
 
 /*
