@@ -499,7 +499,7 @@ region_contains(PG_FUNCTION_ARGS)
 	Region	   *outer = PG_GETARG_REGION(0);
 	Region	   *inner = PG_GETARG_REGION(1);
 
-	PG_RETURN_BOOL(regions_equal(outer, inner) || shape_contains(&outer->shape, &inner->shape));
+	PG_RETURN_BOOL(shape_contains(&outer->shape, &inner->shape));
 }
 
 PG_FUNCTION_INFO_V1(region_contained);
@@ -510,7 +510,7 @@ region_contained(PG_FUNCTION_ARGS)
 	Region	   *inner = PG_GETARG_REGION(0);
 	Region	   *outer = PG_GETARG_REGION(1);
 
-	PG_RETURN_BOOL(regions_equal(outer, inner) || shape_contains(&outer->shape, &inner->shape));
+	PG_RETURN_BOOL(shape_contains(&outer->shape, &inner->shape));
 }
 
 PG_FUNCTION_INFO_V1(region_intersects);

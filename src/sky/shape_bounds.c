@@ -414,6 +414,15 @@ shape_bounds(const Shape *shape)
 
 	switch (shape->kind)
 	{
+		case SHAPE_POINT:
+			bounds = empty_bounds;
+			bounds_add_point(&bounds, *shape_vertices(shape));
+			for (int axis = 0; axis < 3; axis++)
+			{
+				bounds.low[axis] -= BOUNDS_MARGIN;
+				bounds.high[axis] += BOUNDS_MARGIN;
+			}
+			return bounds;
 		case SHAPE_BOX:
 			return box_bounds(shape);
 		case SHAPE_CONVEX:

@@ -799,6 +799,14 @@ shape_contains(const Shape *outer, const Shape *inner)
 {
 	size_t		size = shape_size(outer);
 
+	if (!shape_is_compound(outer) && !shape_is_compound(inner))
+	{
+		bool		known;
+		bool		contains = pair_contains(outer, inner, &known);
+
+		if (known && !shape_is_empty(inner))
+			return contains;
+	}
 	if (shape_size(inner) == size && memcmp(outer, inner, size) == 0)
 		return true;
 	return !any_conjunction_of(inner, NULL, conjunction_sticks_out, outer);
