@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "closure/closure.h"
+#include "core/compat.h"
 #include "core/query.h"
 
 /*

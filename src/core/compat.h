@@ -17,6 +17,11 @@
 #error "catreg needs PostgreSQL 15 or later"
 #endif
 
+/* 16 moved VARDATA() and its kin out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 16 folded pg_class_ownercheck() and its kin into object_ownercheck(). */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_class.h"

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/sortsupport.h"
 
+#include "core/compat.h"
 #include "sky/region.h"
 
 #define INTERSECTS_STRATEGY 3
@@ -303,7 +304,7 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 /* ----------------------------------------------------------------- queries */
 
 /* What is known of a query, kept from key to key. */
-typedef struct Query
+typedef struct RegionQuery
 {
 	RegionKey	outer;			/* what meets the query meets this box */
 	RegionKey	inner;			/* what contains the query contains this box */
@@ -313,13 +314,13 @@ typedef struct Query
 	OffsetNumber offset;
 	Size		size;			/* of the value, as it came */
 	char		value[FLEXIBLE_ARRAY_MEMBER];
-} Query;
+} RegionQuery;
 
-static Query *
+static RegionQuery *
 make_query(FunctionCallInfo fcinfo, Datum datum)
 {
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
-	Query	   *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(Query, value) + size);
+	RegionQuery	   *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
 	Region	   *region = DatumGetRegion(datum);
 	Bounds3		bounds;
 
@@ -345,7 +346,7 @@ make_query(FunctionCallInfo fcinfo, Datum datum)
  * which keys may have been passed over as dead, is excepted.
  */
 static inline bool
-goes_on(const Query *query, const GISTENTRY *entry)
+goes_on(const RegionQuery *query, const GISTENTRY *entry)
 {
 	return query->page == entry->page && entry->offset == query->offset + 1 &&
 		!(GistPageIsLeaf(entry->page) &&
@@ -357,10 +358,10 @@ goes_on(const Query *query, const GISTENTRY *entry)
  * begun again keeps fn_extra, and may have another query at the same address: it
  * is compared, once for each page.
  */
-static inline const Query *
+static inline const RegionQuery *
 get_query(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
 {
-	Query	   *query = fcinfo->flinfo->fn_extra;
+	RegionQuery	   *query = fcinfo->flinfo->fn_extra;
 
 	if (query == NULL || !goes_on(query, entry))
 	{
@@ -404,7 +405,7 @@ chord2_to_key(const RegionKey *key, Vec point)
  * all six take.
  */
 static inline bool
-may_intersect(const RegionKey *key, const Query *query)
+may_intersect(const RegionKey *key, const RegionQuery *query)
 {
 	const RegionKey *outer = &query->outer;
 	int			meets = (key->low[0] <= outer->high[0]) & (key->high[0] >= outer->low[0]) &
@@ -415,7 +416,7 @@ may_intersect(const RegionKey *key, const Query *query)
 }
 
 static inline bool
-may_contain(const RegionKey *key, const Query *query)
+may_contain(const RegionKey *key, const RegionQuery *query)
 {
 	const RegionKey *inner = &query->inner;
 
@@ -430,7 +431,7 @@ Datum
 region_gist_consistent(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const Query *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
+	const RegionQuery *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
 	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	const RegionKey *key = DatumGetRegionKey(entry->key);
@@ -458,7 +459,7 @@ Datum
 region_gist_distance(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const Query *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
+	const RegionQuery *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	double		chord2;
 

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "core/compat.h"
 #include "tiled/tiled_json.h"
 
 /* Bytes shown of the text before and from the place of an error on */
