@@ -9,42 +9,19 @@
  *-------------------------------------------------------------------------
  */
 #include <locale.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "tiled/canonical_json.h"
 #include "unit_memory.h"
+#include "unit_tap.h"
 
 /* Literals with NULs inside, and their length */
 #define BYTES(literal) literal, sizeof(literal) - 1
 
 static UnitMemory memory = {NULL, -1};
 static JsonTreeArena *arena;
-static int	n_tests = 0;
-static int	n_failed = 0;
-
-static int
-ok(int passed, const char *name)
-{
-	n_tests++;
-	n_failed += passed ? 0 : 1;
-	printf("%sok %d - %s\n", passed ? "" : "not ", n_tests, name);
-	return passed;
-}
-
-static void
-note(const char *format,...)
-{
-	va_list		arguments;
-
-	printf("# ");
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	printf("\n");
-}
 
 /*
  * The canonical text of a document, or NULL.  The document is read from a
@@ -664,6 +641,5 @@ main(void)
 	test_locale();
 	test_error_texts();
 	unit_free_all(&memory);
-	printf("1..%d\n", n_tests);
-	return n_failed == 0 ? 0 : 1;
+	return end_of_tests();
 }

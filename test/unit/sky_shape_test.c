@@ -7,36 +7,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sky/shape.h"
-
-static int	n_tests = 0;
-static int	n_failed = 0;
-
-static int
-ok(int passed, const char *name)
-{
-	n_tests++;
-	n_failed += passed ? 0 : 1;
-	printf("%sok %d - %s\n", passed ? "" : "not ", n_tests, name);
-	return passed;
-}
-
-static void
-note(const char *format,...)
-{
-	va_list		arguments;
-
-	printf("# ");
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	printf("\n");
-}
+#include "unit_tap.h"
 
 /* -------------------------------------------------------------- randomness */
 
@@ -658,7 +634,7 @@ test_relations(void)
 /* ---------------------------------------------------------------- malformed */
 
 static void
-test_malformed(void)
+test_malformed_texts(void)
 {
 	static const char *const texts[] = {
 		"", " ", "CIRCLE", "CIRCLE ICRS", "CIRCLE ICRS 1 2", "CIRCLE ICRS 1 2 -3", "CIRCLE ICRS 1 2 181",
@@ -675,7 +651,6 @@ test_malformed(void)
 	int			accepted = 0;
 	int			wrong_place = 0;
 	int			n = (int) (sizeof(texts) / sizeof(texts[0]));
-	char	   *deep = malloc(100000);
 	size_t		where;
 
 	for (int i = 0; i < n; i++)
@@ -690,6 +665,13 @@ test_malformed(void)
 	}
 	ok(accepted == 0, "what is no region's text is refused");
 	ok(wrong_place == 0, "and where the mistake is");
+}
+
+static void
+test_nesting(void)
+{
+	int			wrong = 0;
+	char	   *deep = malloc(100000);
 
 	for (int depth = 30; depth < 2000; depth += 1 + depth / 10)
 	{
@@ -702,13 +684,18 @@ test_malformed(void)
 		for (int i = 0; i < depth; i++)
 			strcpy(deep + 6 * depth + 5 + i, ")");
 		shape = parse(deep);
-		accepted += (shape != NULL) != (depth <= SHAPE_MAX_DEPTH);
+		wrong += (shape != NULL) != (depth <= SHAPE_MAX_DEPTH);
 		free(shape);
 	}
 	free(deep);
-	ok(accepted == 0, "nesting has its limit");
+	ok(wrong == 0, "nesting has its limit");
+}
 
-	accepted = 0;
+static void
+test_malformed_bytes(void)
+{
+	int			accepted = 0;
+
 	for (const char *kind = kinds; *kind != '\0'; kind++)
 		for (int compounds = 0; compounds < 2; compounds++)
 		{
@@ -781,7 +768,8 @@ main(void)
 	test_bounds();
 	test_stars();
 	test_relations();
-	test_malformed();
-	printf("1..%d\n", n_tests);
-	return n_failed > 0;
+	test_malformed_texts();
+	test_nesting();
+	test_malformed_bytes();
+	return end_of_tests();
 }

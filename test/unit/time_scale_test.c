@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "sky/time_scale.h"
+#include "unit_tap.h"
 
 typedef struct TimeVector
 {
@@ -42,17 +43,6 @@ static const LeapSecond table[] = {
 
 static const LeapSeconds leaps = {table, 28};
 static const LeapSeconds more_leaps = {table, LENGTH(table)};
-static int	n_tests = 0;
-static int	n_failed = 0;
-
-static int
-ok(int passed, const char *name)
-{
-	n_tests++;
-	n_failed += passed ? 0 : 1;
-	printf("%sok %d - %s\n", passed ? "" : "not ", n_tests, name);
-	return passed;
-}
 
 /* The time that UTC's day of this MJD begins, where TAI is so far ahead. */
 static int64_t
@@ -235,6 +225,5 @@ main(void)
 	test_steps();
 	test_longer_table();
 	test_wrong_tables();
-	printf("1..%d\n", n_tests);
-	return n_failed == 0 ? 0 : 1;
+	return end_of_tests();
 }
