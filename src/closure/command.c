@@ -4,7 +4,8 @@
  *	  What a command that changes tables means to a closure.
  *
  * Event triggers, in sql/closure.sql, follow renamed columns, partitions that
- * come and go, and triggers that are enabled other than they should be.  What a command is can only be seen from C.
+ * come and go, and triggers that are enabled other than they should be.  What a
+ * command is can only be seen from C.
  *
  *-------------------------------------------------------------------------
  */

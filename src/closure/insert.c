@@ -401,9 +401,8 @@ insert_by_refresh(const Closure *closure, const NewNodes *nodes, const char *why
  * foreign key proves that each parent was there before: then an old node may
  * have been waiting for a new one.  So it is, too, where the new nodes are not
  * sealed, and may have been moved, deleted or given their rows by now.  Either
- * way before anything is read.  The
- * nodes above the new ones are locked FOR KEY SHARE where the closure table
- * has foreign keys.
+ * way before anything is read.  The nodes above the new ones are locked FOR KEY
+ * SHARE where the closure table has foreign keys.
  *
  * Errors: check_violation for a cycle, foreign_key_violation.
  */
