@@ -15,6 +15,7 @@
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 
 #include "core/compat.h"
 #include "sky/region.h"
@@ -38,17 +39,6 @@ static void
 set_size(Region *region)
 {
 	SET_VARSIZE(region, offsetof(Region, shape) + shape_size(&region->shape));
-}
-
-Region *
-region_of_shape(const Shape *shape)
-{
-	Size		size = shape_size(shape);
-	Region	   *region = allocate(size);
-
-	memcpy(&region->shape, shape, size);
-	set_size(region);
-	return region;
 }
 
 /* ------------------------------------------------------------------- text */
@@ -226,11 +216,7 @@ region_from_base64(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(decode(bytes, to - bytes, false));
 }
 
-PG_FUNCTION_INFO_V1(region_to_sphgeom);
-
 /*
- * region_to_sphgeom(region) -> bytea.
- *
  * Error: feature_not_supported for what sphgeom has no encoding of.
  */
 static void
@@ -255,6 +241,11 @@ check_sphgeom_has(const Shape *shape)
 		}
 }
 
+PG_FUNCTION_INFO_V1(region_to_sphgeom);
+
+/*
+ * region_to_sphgeom(region) -> bytea.
+ */
 Datum
 region_to_sphgeom(PG_FUNCTION_ARGS)
 {
@@ -521,24 +512,18 @@ region_intersects(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(shape_intersects(&PG_GETARG_REGION(0)->shape, &PG_GETARG_REGION(1)->shape));
 }
 
+PG_FUNCTION_INFO_V1(region_center_distance);
+
 /*
  * The angle between the centres, in degrees; infinite where one has none.
  */
-double
-region_distance(const Shape *a, const Shape *b)
-{
-	ShapeCircle from = shape_bounding_circle(a);
-	ShapeCircle to = shape_bounding_circle(b);
-
-	if (!(from.chord2 >= 0 && to.chord2 >= 0))
-		return INFINITY;
-	return vec_angle(from.center, to.center) * SKY_DEG_PER_RAD;
-}
-
-PG_FUNCTION_INFO_V1(region_center_distance);
-
 Datum
 region_center_distance(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(region_distance(&PG_GETARG_REGION(0)->shape, &PG_GETARG_REGION(1)->shape));
+	ShapeCircle from = shape_bounding_circle(&PG_GETARG_REGION(0)->shape);
+	ShapeCircle to = shape_bounding_circle(&PG_GETARG_REGION(1)->shape);
+
+	if (!(from.chord2 >= 0 && to.chord2 >= 0))
+		PG_RETURN_FLOAT8(get_float8_infinity());
+	PG_RETURN_FLOAT8(vec_angle(from.center, to.center) * SKY_DEG_PER_RAD);
 }

@@ -24,9 +24,5 @@ typedef struct Region
 
 #define DatumGetRegion(datum) ((Region *) PG_DETOAST_DATUM(datum))
 #define PG_GETARG_REGION(n) DatumGetRegion(PG_GETARG_DATUM(n))
-#define RegionGetShape(region) (&(region)->shape)
-
-extern Region *region_of_shape(const Shape *shape);
-extern double region_distance(const Shape *a, const Shape *b);
 
 #endif							/* CATREG_SKY_REGION_H */

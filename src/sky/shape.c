@@ -151,14 +151,15 @@ shape_set_ellipse(Shape *shape, Vec center, double alpha, double beta, double or
 	return true;
 }
 
-static bool
-ellipse_is_empty(const ShapeEllipse *e)
+/* sphgeom, Ellipse::isEmpty() and Ellipse::isFull() */
+bool
+shape_ellipse_is_empty(const ShapeEllipse *e)
 {
 	return 0.5 * SKY_PI + e->a < e->gamma;
 }
 
-static bool
-ellipse_is_full(const ShapeEllipse *e)
+bool
+shape_ellipse_is_full(const ShapeEllipse *e)
 {
 	return 0.5 * SKY_PI - e->a <= e->gamma;
 }
@@ -178,8 +179,8 @@ ellipse_contains(const ShapeEllipse *e, Vec v)
 	double		z;
 	double		d;
 
-	if (ellipse_is_empty(e) || ellipse_is_full(e))
-		return !ellipse_is_empty(e);
+	if (shape_ellipse_is_empty(e) || shape_ellipse_is_full(e))
+		return !shape_ellipse_is_empty(e);
 	if (cosine > 0.5)
 	{
 		v = vec_subtract(v, center);
@@ -197,6 +198,51 @@ ellipse_contains(const ShapeEllipse *e, Vec v)
 	if (e->a > 0)
 		return z >= 0 || d >= 0;
 	return z >= 0 && d <= 0;
+}
+
+/* ------------------------------------------------------------------ boxes */
+
+/* The size of an interval of longitudes (sphgeom, NormalizedAngle::getAngleTo()). */
+double
+shape_box_width(const ShapeBox *box)
+{
+	double		width = box->lon_b - box->lon_a;
+
+	return width < 0 ? 2 * SKY_PI + width : width;
+}
+
+/* sphgeom, NormalizedAngle::center() */
+double
+shape_box_center_lon(const ShapeBox *box)
+{
+	double		center = 0.5 * (box->lon_a + box->lon_b);
+
+	if (box->lon_a <= box->lon_b)
+		return center;
+	return center < SKY_PI ? center + SKY_PI : center - SKY_PI;
+}
+
+bool
+shape_box_has_all_longitudes(const ShapeBox *box)
+{
+	return box->lon_a == 0 && box->lon_b == 2 * SKY_PI;
+}
+
+bool
+shape_box_has_longitude(const ShapeBox *box, double lon)
+{
+	return box->lon_a > box->lon_b ? lon <= box->lon_b || lon >= box->lon_a :
+		lon >= box->lon_a && lon <= box->lon_b;
+}
+
+/* sphgeom, Box::contains(LonLat) */
+static bool
+box_contains(const ShapeBox *box, Vec point)
+{
+	double		lat = vec_latitude(point);
+
+	return lat >= box->lat_a && lat <= box->lat_b &&
+		shape_box_has_longitude(box, vec_longitude(point));
 }
 
 /* --------------------------------------------------------------- polygons */
@@ -459,20 +505,6 @@ shape_set_polygon(Shape *shape, uint32_t n)
 
 /* ----------------------------------------------------------------- points */
 
-/* sphgeom, Box::contains(LonLat) */
-static bool
-box_contains(const ShapeBox *box, Vec point)
-{
-	double		lon = vec_longitude(point);
-	double		lat = vec_latitude(point);
-
-	if (isnan(box->lon_a) || !(lat >= box->lat_a && lat <= box->lat_b))
-		return false;
-	if (box->lon_a > box->lon_b)
-		return lon <= box->lon_b || lon >= box->lon_a;
-	return lon >= box->lon_a && lon <= box->lon_b;
-}
-
 bool
 shape_contains_point(const Shape *shape, Vec point)
 {
@@ -521,7 +553,7 @@ shape_is_empty(const Shape *shape)
 		case SHAPE_BOX:
 			return isnan(shape_box(shape)->lon_a);
 		case SHAPE_ELLIPSE:
-			return ellipse_is_empty(shape_ellipse(shape));
+			return shape_ellipse_is_empty(shape_ellipse(shape));
 		case SHAPE_UNION:
 		case SHAPE_INTERSECTION:
 			{

@@ -93,6 +93,12 @@ typedef struct ShapeEllipse
 extern size_t shape_size(const Shape *shape);
 extern bool shape_is_empty(const Shape *shape);
 extern bool shape_contains_point(const Shape *shape, Vec point);
+extern bool shape_ellipse_is_empty(const ShapeEllipse *e);
+extern bool shape_ellipse_is_full(const ShapeEllipse *e);
+extern double shape_box_width(const ShapeBox *box);
+extern double shape_box_center_lon(const ShapeBox *box);
+extern bool shape_box_has_all_longitudes(const ShapeBox *box);
+extern bool shape_box_has_longitude(const ShapeBox *box, double lon);
 extern bool shape_edges_meet(Vec a, Vec b, Vec c, Vec d);
 extern double shape_triangle_area(Vec a, Vec b, Vec c);
 extern double shape_chord2_of_angle(double angle);

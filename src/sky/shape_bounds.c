@@ -64,30 +64,10 @@ polygon_circle(const Vec *v, uint32_t n)
 	return circle_of_chord2(center, chord2 + 2.0 * MAX_CHORD2_ERROR);
 }
 
-/* The size of an interval of longitudes (sphgeom, NormalizedAngle::getAngleTo()). */
-static double
-box_width(const ShapeBox *box)
-{
-	double		width = box->lon_b - box->lon_a;
-
-	return width < 0 ? 2 * SKY_PI + width : width;
-}
-
-/* sphgeom, NormalizedAngle::center() */
-static double
-box_center_lon(const ShapeBox *box)
-{
-	double		center = 0.5 * (box->lon_a + box->lon_b);
-
-	if (box->lon_a <= box->lon_b)
-		return center;
-	return center < SKY_PI ? center + SKY_PI : center - SKY_PI;
-}
-
 static bool
 box_is_full(const ShapeBox *box)
 {
-	return box->lon_a == 0 && box->lon_b == 2 * SKY_PI &&
+	return shape_box_has_all_longitudes(box) &&
 		box->lat_a <= -0.5 * SKY_PI && box->lat_b >= 0.5 * SKY_PI;
 }
 
@@ -100,8 +80,8 @@ box_is_full(const ShapeBox *box)
 static ShapeCircle
 narrow_box_circle(const ShapeBox *box)
 {
-	double		half = cos(0.5 * box_width(box));
-	double		lon = box_center_lon(box);
+	double		half = cos(0.5 * shape_box_width(box));
+	double		lon = shape_box_center_lon(box);
 	Vec			corners[4];
 	double		south;
 	double		north;
@@ -133,8 +113,7 @@ narrow_box_circle(const ShapeBox *box)
 static ShapeCircle
 box_circle(const ShapeBox *box)
 {
-	double		width = box_width(box);
-	bool		all_around = box->lon_a == 0 && box->lon_b == 2 * SKY_PI;
+	double		width = shape_box_width(box);
 	bool		northern = fabs(box->lat_a) <= fabs(box->lat_b);
 	double		angle = northern ? 0.5 * SKY_PI - box->lat_a : box->lat_b + 0.5 * SKY_PI;
 	Vec			center = northern ? vec(0, 0, 1) : vec(-0.0, -0.0, -1);
@@ -145,10 +124,10 @@ box_circle(const ShapeBox *box)
 		return full_circle;
 	if (width <= SKY_PI)
 		return narrow_box_circle(box);
-	if (!all_around && 0.5 * width < angle)
+	if (!shape_box_has_all_longitudes(box) && 0.5 * width < angle)
 	{
 		angle = 0.5 * width;
-		center = vec_from_radians(box_center_lon(box), 0);
+		center = vec_from_radians(shape_box_center_lon(box), 0);
 	}
 	return circle_of_angle(center, angle + 4.0 * MAX_ASIN_ERROR);
 }
@@ -366,13 +345,6 @@ circle_bounds(const ShapeCircle *circle)
 	return bounds;
 }
 
-static bool
-box_has_longitude(const ShapeBox *box, double lon)
-{
-	return box->lon_a > box->lon_b ? lon <= box->lon_b || lon >= box->lon_a :
-		lon >= box->lon_a && lon <= box->lon_b;
-}
-
 static Bounds3
 box_bounds(const Shape *shape)
 {
@@ -390,13 +362,13 @@ box_bounds(const Shape *shape)
 
 		bounds_add_point(&bounds, vec_from_radians(box->lon_a, i == 2 ? copysign(widest, box->lat_a) : latitudes[i]));
 		bounds_add_point(&bounds, vec_from_radians(box->lon_b, i == 2 ? copysign(widest, box->lat_a) : latitudes[i]));
-		if (box_has_longitude(box, 0) || box_has_longitude(box, 2 * SKY_PI))
+		if (shape_box_has_longitude(box, 0) || shape_box_has_longitude(box, 2 * SKY_PI))
 			bounds_add(&bounds, 0, radius);
-		if (box_has_longitude(box, 0.5 * SKY_PI))
+		if (shape_box_has_longitude(box, 0.5 * SKY_PI))
 			bounds_add(&bounds, 1, radius);
-		if (box_has_longitude(box, SKY_PI))
+		if (shape_box_has_longitude(box, SKY_PI))
 			bounds_add(&bounds, 0, -radius);
-		if (box_has_longitude(box, 1.5 * SKY_PI))
+		if (shape_box_has_longitude(box, 1.5 * SKY_PI))
 			bounds_add(&bounds, 1, -radius);
 	}
 	bounds_finish(&bounds, shape);
@@ -530,7 +502,7 @@ shape_area(const Shape *shape, double *steradians)
 			*steradians = SKY_PI * fmin(shape_circle(shape)->chord2, 4.0);
 			return true;
 		case SHAPE_BOX:
-			*steradians = fabs(box_width(box) * (sin(box->lat_b) - sin(box->lat_a)));
+			*steradians = fabs(shape_box_width(box) * (sin(box->lat_b) - sin(box->lat_a)));
 			return true;
 		case SHAPE_ELLIPSE:
 			*steradians = ellipse_area(shape_ellipse(shape));

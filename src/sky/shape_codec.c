@@ -137,7 +137,7 @@ read_box(Reader *reader)
 static const char *
 check_ellipse(const ShapeEllipse *e)
 {
-	bool		edgeless = 0.5 * SKY_PI + e->a < e->gamma || 0.5 * SKY_PI - e->a <= e->gamma;
+	bool		edgeless = shape_ellipse_is_empty(e) || shape_ellipse_is_full(e);
 
 	for (int i = 0; i < 3; i++)
 		for (int j = 0; j <= i; j++)

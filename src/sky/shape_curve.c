@@ -14,12 +14,6 @@
  * eight times. */
 #define ELLIPSE_STEPS 96
 
-static bool
-box_has_all_longitudes(const ShapeBox *box)
-{
-	return box->lon_a == 0 && box->lon_b == 2 * SKY_PI;
-}
-
 /* Which of a box's four sides are curves: north, south, west, east. */
 static int
 box_sides(const ShapeBox *box, int sides[4])
@@ -32,7 +26,7 @@ box_sides(const ShapeBox *box, int sides[4])
 		sides[n++] = 0;
 	if (box->lat_a > -0.5 * SKY_PI)
 		sides[n++] = 1;
-	if (!box_has_all_longitudes(box))
+	if (!shape_box_has_all_longitudes(box))
 	{
 		sides[n++] = 2;
 		sides[n++] = 3;
@@ -56,8 +50,8 @@ shape_curve_count(const Shape *leaf)
 		case SHAPE_BOX:
 			return box_sides(shape_box(leaf), sides);
 		case SHAPE_ELLIPSE:
-			return shape_is_empty(leaf) ||
-				0.5 * SKY_PI - shape_ellipse(leaf)->a <= shape_ellipse(leaf)->gamma ? 0 : 1;
+			return shape_ellipse_is_empty(shape_ellipse(leaf)) ||
+				shape_ellipse_is_full(shape_ellipse(leaf)) ? 0 : 1;
 		case SHAPE_CONVEX:
 		case SHAPE_POLYGON:
 			return leaf->n;
@@ -95,20 +89,17 @@ set_edge(Curve *curve, Vec a, Vec b)
 static void
 set_box_side(Curve *curve, const ShapeBox *box, int side)
 {
-	double		width = box->lon_b - box->lon_a;
 	double		lat = side == 0 ? box->lat_b : box->lat_a;
 	double		lon = side == 2 ? box->lon_a : box->lon_b;
 	double		begin = lat < 0 ? box->lon_b : box->lon_a;
 
-	if (width < 0)
-		width += 2 * SKY_PI;
 	if (side >= 2)
 		set_arc(curve, vec(sin(lon), -cos(lon), 0), 2, vec_from_radians(lon, box->lat_a),
 				box->lat_b - box->lat_a);
 	else
 		set_arc(curve, vec(0, 0, lat < 0 ? -1 : 1), shape_chord2_of_angle(0.5 * SKY_PI - fabs(lat)),
 				vec(cos(begin) * cos(lat), sin(begin) * cos(lat), 0),
-				box_has_all_longitudes(box) ? 2 * SKY_PI : width);
+				shape_box_has_all_longitudes(box) ? 2 * SKY_PI : shape_box_width(box));
 }
 
 void
@@ -192,8 +183,9 @@ curve_side(const Curve *curve, Vec point)
 	return (e->a > 0 ? -z : z) - sqrt(x * x + y * y);
 }
 
-static double
-radius_of(const Curve *arc)
+/* The radius of an arc's circle, in its plane. */
+double
+curve_radius(const Curve *arc)
 {
 	return sqrt(vec_dot(arc->from, arc->from));
 }
@@ -204,7 +196,7 @@ radius_of(const Curve *arc)
 static bool
 arc_has(const Curve *arc, Vec point, double *t)
 {
-	double		radius = radius_of(arc);
+	double		radius = curve_radius(arc);
 	double		error = radius > POINT_ERROR ? POINT_ERROR / radius : SKY_PI;
 
 	*t = atan2(vec_dot(point, arc->across), vec_dot(point, arc->from));
@@ -234,7 +226,7 @@ arc_has(const Curve *arc, Vec point, double *t)
 static int
 arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 {
-	const Curve *small = radius_of(a) < radius_of(b) ? a : b;
+	const Curve *small = curve_radius(a) < curve_radius(b) ? a : b;
 	Vec			origin = curve_point(small, 0);
 	Vec			half_sum = vec_scale(vec_add(a->normal, b->normal), 0.5);
 	Vec			difference = vec_subtract(b->normal, a->normal);
@@ -259,7 +251,7 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 	middle = -vec_dot(origin, line) / line2;
 	/* half the way between the two points, squared, in units of the line */
 	square = middle * middle - (vec_dot(nearest, nearest) + 2 * vec_dot(origin, nearest)) / line2;
-	if (square * line2 < -1e-15 * radius_of(small))
+	if (square * line2 < -1e-15 * curve_radius(small))
 		return 0;
 	for (int sign = -1; sign <= 1; sign += 2)
 	{
@@ -335,7 +327,7 @@ ellipse_crossings(const Curve *curve, const Curve *other,
 	Probe		p = {curve, other};
 	double		step = curve->length / ELLIPSE_STEPS;
 	/* the rounding of a point, in the units of curve_side() */
-	double		touching = POINT_ERROR * (other->ellipse == NULL ? radius_of(other) :
+	double		touching = POINT_ERROR * (other->ellipse == NULL ? curve_radius(other) :
 										  1 + fmax(other->ellipse->tan_a, other->ellipse->tan_b));
 	double		found[MAX_CROSSINGS];
 	int			n = 0;

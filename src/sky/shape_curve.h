@@ -31,6 +31,7 @@ typedef struct Curve
 
 extern uint32_t shape_curve_count(const Shape *leaf);
 extern void shape_curve(const Shape *leaf, uint32_t i, Curve *curve);
+extern double curve_radius(const Curve *arc);
 extern double curve_side(const Curve *curve, Vec point);
 extern Vec	curve_point(const Curve *curve, double t);
 extern int	curve_crossings(const Curve *curve, const Curve *other,

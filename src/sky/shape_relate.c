@@ -284,9 +284,9 @@ sample(const Shape *leaf, uint32_t i)
 
 	if (i > 0)
 	{
-		shape_curve(leaf, i - 1, &curve);
-		if (leaf->kind == SHAPE_CONVEX || leaf->kind == SHAPE_POLYGON)
+		if (is_polygon(leaf))
 			return shape_vertices(leaf)[i - 1];
+		shape_curve(leaf, i - 1, &curve);
 		return curve_point(&curve, 0);
 	}
 	switch (leaf->kind)
@@ -298,13 +298,8 @@ sample(const Shape *leaf, uint32_t i)
 		case SHAPE_POLYGON:
 			return shape_vertices(leaf)[leaf->n];
 		case SHAPE_BOX:
-			{
-				const ShapeBox *box = shape_box(leaf);
-				double		lon = 0.5 * (box->lon_a + box->lon_b);
-
-				return vec_from_radians(box->lon_a > box->lon_b ? lon + SKY_PI : lon,
-										0.5 * (box->lat_a + box->lat_b));
-			}
+			return vec_from_radians(shape_box_center_lon(shape_box(leaf)),
+									0.5 * (shape_box(leaf)->lat_a + shape_box(leaf)->lat_b));
 		case SHAPE_CONVEX:
 			return shape_bounding_circle(leaf).center;
 		default:
@@ -319,9 +314,7 @@ sample(const Shape *leaf, uint32_t i)
 static double
 boundary_step(const Curve *curve)
 {
-	double		radius = sqrt(vec_dot(curve->from, curve->from));
-
-	return curve->chord2 == 2 ? BOUNDARY : BOUNDARY / fmax(radius, 1e-9);
+	return curve->chord2 == 2 ? BOUNDARY : BOUNDARY / fmax(curve_radius(curve), 1e-9);
 }
 
 /* Is a point in a shape, or hardly outside of it? */
@@ -337,13 +330,12 @@ nearly_in(const Shape *leaf, Vec point)
 	/* the point of a curve that is nearest is where it would be moved to */
 	for (uint32_t i = 0; i < shape_curve_count(leaf); i++)
 	{
-		Vec			center = sample(leaf, 0);
 		Vec			moved;
 
 		shape_curve(leaf, i, &curve);
 		if (curve.ellipse != NULL || leaf->kind == SHAPE_CIRCLE)
 		{
-			Vec			inwards = vec_subtract(center, point);
+			Vec			inwards = vec_subtract(sample(leaf, 0), point);
 
 			if (vec_normalize(&inwards) == 0)
 				continue;

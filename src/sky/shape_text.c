@@ -521,8 +521,8 @@ write_direction(char *lon_text, char *lat_text, Vec v)
 	double		lon = vec_longitude(v) * SKY_DEG_PER_RAD;
 	double		lat = vec_latitude(v) * SKY_DEG_PER_RAD;
 
-	/* decimals are what people type: are a few of them exact? */
-	for (int digits = 12; digits <= 17; digits++)
+	/* decimals are what people type: are a few of them exact?  If not, all are needed */
+	for (int digits = 12; digits <= 17; digits += digits == 12 ? 3 : 1)
 	{
 		snprintf(lon_text, ANGLE_TEXT_SIZE, "%.*g", digits, lon);
 		snprintf(lat_text, ANGLE_TEXT_SIZE, "%.*g", digits, lat);
@@ -533,9 +533,6 @@ write_direction(char *lon_text, char *lat_text, Vec v)
 			if (memcmp(&back, &v, sizeof(Vec)) == 0)
 				return;
 		}
-		/* if not, all of them are needed */
-		if (digits == 12)
-			digits = 14;
 	}
 	exact_direction_text(v, lon_text, lat_text);
 }
@@ -682,7 +679,7 @@ has_everything(const Shape *shape)
 		case SHAPE_CIRCLE:
 			return shape_circle(shape)->chord2 >= 4;
 		case SHAPE_ELLIPSE:
-			return 0.5 * SKY_PI - shape_ellipse(shape)->a <= shape_ellipse(shape)->gamma;
+			return shape_ellipse_is_full(shape_ellipse(shape));
 		default:
 			return false;
 	}
