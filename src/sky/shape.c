@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* Turns that differ by less, in radians, differ by rounding. */
+#define TURN_TOLERANCE 1e-9
+
 size_t
 shape_size(const Shape *shape)
 {
@@ -369,6 +372,31 @@ shape_triangle_area(Vec a, Vec b, Vec c)
 }
 
 /*
+ * How far the way along a polygon's edges turns to the left in all, in radians:
+ * 2 pi less the area on its left (Gauss and Bonnet).  Unlike triangles from one
+ * of the vertices it is well conditioned wherever neighbours are distinct and
+ * not opposite each other, and no vertex turns back.
+ */
+double
+shape_polygon_turn(const Vec *v, uint32_t n)
+{
+	double		turn = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		Vec			a = v[i];
+		Vec			b = v[(i + 1) % n];
+		Vec			c = v[(i + 2) % n];
+		double		determinant = vec_dot(c, vec_cross(vec_subtract(a, c), vec_subtract(b, c)));
+
+		/* each of the robust products is twice the other's length */
+		turn += vec_orientation(a, b, c) *
+			atan2(4.0 * fabs(determinant), vec_dot(vec_robust_cross(a, b), vec_robust_cross(b, c)));
+	}
+	return turn;
+}
+
+/*
  * A point inside a simple polygon that runs counter-clockwise: within the
  * triangle at a convex vertex, or half way to the vertex there that is nearest.
  */
@@ -449,13 +477,13 @@ shape_set_convex(Shape *shape, uint32_t n)
 /*
  * Makes a polygon of the n vertices that stand behind a shape's header, with
  * room for one more.  They may come in either direction; the inside is where
- * the smaller area is.  Returns what is wrong, or NULL.
+ * the smaller area is, and on the left where both are equal.  What this made
+ * stays as it is when it is made again.  Returns what is wrong, or NULL.
  */
 const char *
 shape_set_polygon(Shape *shape, uint32_t n)
 {
 	Vec		   *v = (Vec *) (shape + 1);
-	double		area = 0;
 
 	if (n < 3)
 		return "a polygon has at least three vertices";
@@ -467,6 +495,7 @@ shape_set_polygon(Shape *shape, uint32_t n)
 	reverse(v, n);
 	if (shape_set_convex(shape, n))
 		return NULL;
+	reverse(v, n);
 
 	if (n > SHAPE_MAX_SIMPLE)
 		return "a polygon that is not convex has too many vertices";
@@ -493,10 +522,7 @@ shape_set_polygon(Shape *shape, uint32_t n)
 				return "the edges of the polygon cross or touch each other";
 		}
 	shape->kind = SHAPE_POLYGON;
-	for (uint32_t i = 1; i + 1 < n; i++)
-		area += shape_triangle_area(v[0], v[i], v[i + 1]);
-	area = remainder(area, 4 * SKY_PI);
-	if (area < 0)
+	if (shape_polygon_turn(v, n) < -TURN_TOLERANCE)
 		reverse(v, n);
 	if (!find_inside(v, n, &v[n]))
 		return "no point inside the polygon can be found";

@@ -101,6 +101,7 @@ extern bool shape_box_has_all_longitudes(const ShapeBox *box);
 extern bool shape_box_has_longitude(const ShapeBox *box, double lon);
 extern bool shape_edges_meet(Vec a, Vec b, Vec c, Vec d);
 extern double shape_triangle_area(Vec a, Vec b, Vec c);
+extern double shape_polygon_turn(const Vec *v, uint32_t n);
 extern double shape_chord2_of_angle(double angle);
 extern double shape_angle_of_chord2(double chord2);
 extern void shape_set_circle(Shape *shape, Vec center, double angle);

@@ -472,11 +472,18 @@ ellipse_area(const ShapeEllipse *e)
 	return e->a > 0 ? 4 * SKY_PI - area : area;
 }
 
+/*
+ * By triangles, which are accurate however small; but a triangle between points
+ * that are opposite each other may lie anywhere.
+ */
 static double
 polygon_area(const Vec *v, uint32_t n)
 {
 	double		area = 0;
 
+	for (uint32_t i = 1; i < n; i++)
+		if (vec_dot(v[0], v[i]) <= 0)
+			return fmax(2 * SKY_PI - shape_polygon_turn(v, n), 0);
 	for (uint32_t i = 1; i + 1 < n; i++)
 		area += shape_triangle_area(v[0], v[i], v[i + 1]);
 	return area < 0 ? area + 4 * SKY_PI : area;

@@ -556,6 +556,58 @@ test_stars(void)
 	ok(wrong_reverse == 0, "the direction in which vertices come does not matter");
 }
 
+/*
+ * Lunes: two vertices opposite each other, others on the meridians between them
+ * or off those by rounding, so that they are convex or just not.
+ */
+static void
+test_lunes(void)
+{
+	int			refused = 0;
+	int			wrong_area = 0;
+	int			changed = 0;
+	int			concave = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		room;
+		Vec		   *v = (Vec *) (&room.shape + 1);
+		Vec			pole = random_direction();
+		double		begin = 7 * uniform();
+		double		width = 0.01 + (SKY_PI - 0.02) * uniform();
+		double		off = i % 2 ? 0 : 1e-9 * random_scale();
+		bool		backwards = below(2);
+		unsigned	first = below(4);
+		Vec			corners[4];
+		uint8_t		bytes[1 + 4 * sizeof(Vec)];
+		Room		again;
+		double		area;
+
+		corners[0] = pole;
+		corners[1] = at(pole, 0.1 + 2.9 * uniform(), begin + off * uniform());
+		corners[2] = off > 0 ? at(pole, SKY_PI - off, 7 * uniform()) : vec_negate(pole);
+		corners[3] = at(pole, 0.1 + 2.9 * uniform(), begin + width - off * uniform());
+		memset(&room, 0, sizeof(room));
+		memset(&again, 0, sizeof(again));
+		for (unsigned k = 0; k < 4; k++)
+			v[k] = corners[(first + (backwards ? 4 - k : k)) % 4];
+		if (shape_set_polygon(&room.shape, 4) != NULL)
+		{
+			refused++;
+			continue;
+		}
+		concave += room.shape.kind == SHAPE_POLYGON;
+		if ((!shape_area(&room.shape, &area) || !(fabs(area - 2 * width) < 1e-7)) && wrong_area++ < 3)
+			note("area %.17g, expected %.17g", area, 2 * width);
+		changed += shape_decode(bytes, (size_t) (shape_encode(&room.shape, bytes) - bytes), true, &again.shape) != NULL ||
+			!same(&again.shape, &room.shape);
+	}
+	ok(refused == 0, "lunes are polygons");
+	ok(wrong_area == 0, "a lune's area is twice its angle");
+	if (!ok(changed == 0 && concave > 500, "lunes that are just not convex can be written and read"))
+		note("%d changed, %d concave", changed, concave);
+}
+
 /* ---------------------------------------------------------------- relations */
 
 static void
@@ -767,6 +819,7 @@ main(void)
 	test_round_trips();
 	test_bounds();
 	test_stars();
+	test_lunes();
 	test_relations();
 	test_malformed_texts();
 	test_nesting();
