@@ -48,7 +48,8 @@ require(int condition, const char *what)
 
 /*
  * Texts name angles with 28 digits, up to 60 of them behind the point, so that
- * the least of numbers are lost, as is how long a vector is that is no unit.
+ * the least of numbers are lost, as is how long a vector is that is no unit; on
+ * an axis there is but one.
  */
 static bool
 exact_number(double x)
@@ -61,7 +62,8 @@ exact_vectors(const Vec *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (!exact_number(v[i].x) || !exact_number(v[i].y) || !exact_number(v[i].z) ||
-			fabs(vec_dot(v[i], v[i]) - 1.0) > 8e-16)
+			fabs(vec_dot(v[i], v[i]) - 1.0) > 8e-16 ||
+			((v[i].x == 0) + (v[i].y == 0) + (v[i].z == 0) == 2 && vec_dot(v[i], v[i]) != 1))
 			return false;
 	return true;
 }
