@@ -320,7 +320,7 @@ static RegionQuery *
 make_query(FunctionCallInfo fcinfo, Datum datum)
 {
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
-	RegionQuery	   *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
+	RegionQuery *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
 	Region	   *region = DatumGetRegion(datum);
 	Bounds3		bounds;
 
@@ -341,49 +341,54 @@ make_query(FunctionCallInfo fcinfo, Datum datum)
 }
 
 /*
- * Is this key just behind the last one, in the same scan?  A scan begins at the
- * root, and goes through all keys of a page.  A root that is a leaf as well, in
- * which keys may have been passed over as dead, is excepted.
+ * The query of the first key of a page, and of one in a page of which nothing is
+ * remembered.  A scan that is begun again keeps fn_extra, and may have another
+ * query at the same address: it is compared.
  */
-static inline bool
-goes_on(const RegionQuery *query, const GISTENTRY *entry)
+static pg_noinline const RegionQuery *
+begin_page(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
 {
-	return query->page == entry->page && entry->offset == query->offset + 1 &&
-		!(GistPageIsLeaf(entry->page) &&
-		  GistPageGetOpaque(entry->page)->rightlink == InvalidBlockNumber);
+	RegionQuery *query = fcinfo->flinfo->fn_extra;
+	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
+
+	if (query == NULL || query->size != size ||
+		memcmp(query->value, DatumGetPointer(datum), size) != 0)
+	{
+		fcinfo->flinfo->fn_extra = NULL;
+		if (query != NULL)
+			pfree(query);
+		query = make_query(fcinfo, datum);
+		fcinfo->flinfo->fn_extra = query;
+	}
+
+	/*
+	 * A scan begins at the root, and goes through all keys of a page: the key
+	 * behind the last one belongs to the same scan.  Not so in a root that is a
+	 * leaf as well, of which keys may have been passed over as dead.
+	 */
+	query->page = GistPageIsLeaf(entry->page) &&
+		GistPageGetOpaque(entry->page)->rightlink == InvalidBlockNumber ? NULL : entry->page;
+	query->offset = entry->offset;
+	return query;
 }
 
 /*
- * The query of a scan; made again only when another one comes.  A scan that is
- * begun again keeps fn_extra, and may have another query at the same address: it
- * is compared, once for each page.
+ * The query of the key that is looked at, where that is the next one of the same
+ * page; or NULL.
  */
 static inline const RegionQuery *
-get_query(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
+same_page(FunctionCallInfo fcinfo, const GISTENTRY *entry)
 {
-	RegionQuery	   *query = fcinfo->flinfo->fn_extra;
+	RegionQuery *query = fcinfo->flinfo->fn_extra;
 
-	if (query == NULL || !goes_on(query, entry))
-	{
-		Size		size = VARSIZE_ANY(DatumGetPointer(datum));
-
-		if (query == NULL || query->size != size ||
-			memcmp(query->value, DatumGetPointer(datum), size) != 0)
-		{
-			fcinfo->flinfo->fn_extra = NULL;
-			if (query != NULL)
-				pfree(query);
-			query = make_query(fcinfo, datum);
-			fcinfo->flinfo->fn_extra = query;
-		}
-		query->page = entry->page;
-	}
+	if (unlikely(query == NULL || query->page != entry->page || entry->offset != query->offset + 1))
+		return NULL;
 	query->offset = entry->offset;
 	return query;
 }
 
 /* The square of the distance from a point to a key's box. */
-static inline double
+static pg_noinline double
 chord2_to_key(const RegionKey *key, Vec point)
 {
 	const double *at = &point.x;
@@ -425,29 +430,41 @@ may_contain(const RegionKey *key, const RegionQuery *query)
 		(key->low[2] <= inner->low[2]) & (key->high[2] >= inner->high[2]);
 }
 
+static inline bool
+may_be_found(const RegionKey *key, const RegionQuery *query, StrategyNumber strategy)
+{
+	switch (strategy)
+	{
+		case CONTAINS_STRATEGY:
+			return may_contain(key, query) || query->empty;
+		case INTERSECTS_STRATEGY:
+			return may_intersect(key, query) && !query->empty;
+		default:
+			Assert(strategy == CONTAINED_STRATEGY);
+			return may_intersect(key, query) || query->empty;
+	}
+}
+
+/* Apart, so that the keys that follow need no frame on the stack. */
+static pg_noinline bool
+first_may_be_found(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum, StrategyNumber strategy)
+{
+	return may_be_found(DatumGetRegionKey(entry->key), begin_page(fcinfo, entry, datum), strategy);
+}
+
 PG_FUNCTION_INFO_V1(region_gist_consistent);
 
 Datum
 region_gist_consistent(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const RegionQuery *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
 	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
-	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
-	const RegionKey *key = DatumGetRegionKey(entry->key);
+	const RegionQuery *query = same_page(fcinfo, entry);
 
-	*recheck = true;
-	switch (strategy)
-	{
-		case INTERSECTS_STRATEGY:
-			PG_RETURN_BOOL(!query->empty && may_intersect(key, query));
-		case CONTAINS_STRATEGY:
-			PG_RETURN_BOOL(query->empty || may_contain(key, query));
-		case CONTAINED_STRATEGY:
-			PG_RETURN_BOOL(query->empty || may_intersect(key, query));
-		default:
-			elog(ERROR, "unrecognized strategy number: %d", strategy);
-	}
+	*(bool *) PG_GETARG_POINTER(4) = true;	/* recheck */
+	if (query == NULL)
+		return BoolGetDatum(first_may_be_found(fcinfo, entry, PG_GETARG_DATUM(1), strategy));
+	return BoolGetDatum(may_be_found(DatumGetRegionKey(entry->key), query, strategy));
 }
 
 PG_FUNCTION_INFO_V1(region_gist_distance);
@@ -459,9 +476,12 @@ Datum
 region_gist_distance(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const RegionQuery *query = get_query(fcinfo, entry, PG_GETARG_DATUM(1));
+	const RegionQuery *query = same_page(fcinfo, entry);
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	double		chord2;
+
+	if (query == NULL)
+		query = begin_page(fcinfo, entry, PG_GETARG_DATUM(1));
 
 	*recheck = true;
 	if (query->empty)
