@@ -12,6 +12,7 @@
 #include "closure/closure.h"
 #include "core/invalidate.h"
 #include "core/settings.h"
+#include "obscore/obscore.h"
 #include "sky/leap_seconds.h"
 
 PG_MODULE_MAGIC;
@@ -25,4 +26,5 @@ _PG_init(void)
 	invalidate_init();
 	closure_init();
 	leap_seconds_init();
+	obscore_init();
 }

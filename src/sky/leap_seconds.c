@@ -158,16 +158,19 @@ complain(LeapSeconds leaps, int elevel)
 /*
  * The leap seconds, from the table where it has changed.  What is returned
  * serves until the next call, or until anything is done that may look at
- * invalidation messages.  A table that cannot be right is an error, 55000.
+ * invalidation messages.  False: the table cannot be right.
  */
-LeapSeconds
-leap_seconds(void)
+bool
+leap_seconds_get(LeapSeconds *known)
 {
 	Relation	rel;
 	LeapSeconds leaps;
 
 	if (known_valid)
-		return (LeapSeconds) {known_rows, n_known_rows};
+	{
+		*known = (LeapSeconds) {known_rows, n_known_rows};
+		return true;
+	}
 
 	known_table = leap_second_table();
 	rel = table_open(known_table, AccessShareLock);
@@ -175,7 +178,12 @@ leap_seconds(void)
 	/* a message that arrives from here on may be about rows not seen */
 	changed = false;
 	leaps = read_leap_seconds(rel);
-	complain(leaps, ERROR);
+	*known = leaps;
+	if (leap_seconds_wrong(leaps) >= 0)
+	{
+		table_close(rel, AccessShareLock);
+		return false;
+	}
 	if (known_rows == NULL)
 		known_rows = MemoryContextAlloc(TopMemoryContext, leaps.n * sizeof(LeapSecond));
 	else
@@ -184,7 +192,21 @@ leap_seconds(void)
 	n_known_rows = leaps.n;
 	known_valid = !changed;
 	table_close(rel, AccessShareLock);
-	return (LeapSeconds) {known_rows, n_known_rows};
+	*known = (LeapSeconds) {known_rows, n_known_rows};
+	return true;
+}
+
+/*
+ * The same; a table that cannot be right is an error, 55000.
+ */
+LeapSeconds
+leap_seconds(void)
+{
+	LeapSeconds leaps;
+
+	if (!leap_seconds_get(&leaps))
+		complain(leaps, ERROR);
+	return leaps;
 }
 
 PG_FUNCTION_INFO_V1(leap_second_check);

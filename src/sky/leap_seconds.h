@@ -11,6 +11,7 @@
 #include "sky/time_scale.h"
 
 extern void leap_seconds_init(void);
+extern bool leap_seconds_get(LeapSeconds *known);
 extern LeapSeconds leap_seconds(void);
 
 #endif							/* CATREG_SKY_LEAP_SECONDS_H */

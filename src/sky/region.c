@@ -153,21 +153,6 @@ region_from_sphgeom(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(decode((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), false));
 }
 
-/*
- * Decodes a piece of base64 text, of a region's encoding, into bytes.
- */
-static int
-decode_base64(const char *text, int n, uint8 *bytes, int room)
-{
-	int			length = pg_b64_decode(text, n, (void *) bytes, room);
-
-	if (length < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid base64 text of a region: \"%s\"", pnstrdup(text, Min(n, 100)))));
-	return length;
-}
-
 static uint8 *
 put_length(uint8 *to, uint64 length)
 {
@@ -176,28 +161,28 @@ put_length(uint8 *to, uint64 length)
 	return to;
 }
 
-PG_FUNCTION_INFO_V1(region_from_base64);
-
 /*
- * region_from_base64(text) -> region: a region as the registry stores it.  Texts
- * that are joined by ':' are a union, and the empty text is an empty one
- * (sphgeom, Region.decodeOverlapsBase64() and its like).
- *
- * Errors: invalid_text_representation, invalid_binary_representation.
+ * The encoding that a registry stores as base64 text.  Texts that are joined by
+ * ':' are a union, and the empty text is an empty one (sphgeom,
+ * Region.decodeOverlapsBase64() and its like).  NULL: a piece is no base64.
  */
-Datum
-region_from_base64(PG_FUNCTION_ARGS)
+uint8 *
+region_base64_bytes(const char *at, Size length, Size *n_bytes)
 {
-	text	   *value = PG_GETARG_TEXT_PP(0);
-	const char *at = VARDATA_ANY(value);
-	const char *end = at + VARSIZE_ANY_EXHDR(value);
+	const char *end = at + length;
 	/* three bytes for four characters, and a length before each part */
-	Size		room = (Size) VARSIZE_ANY_EXHDR(value) * 9 + 16;
+	Size		room = length * 9 + 16;
 	uint8	   *bytes = palloc(room);
 	uint8	   *to = bytes;
+	int			n;
 
-	if (memchr(at, ':', end - at) == NULL && at < end)
-		to += decode_base64(at, end - at, to, room);
+	if (memchr(at, ':', length) == NULL && length > 0)
+	{
+		n = pg_b64_decode(at, length, (void *) to, room);
+		if (n < 0)
+			return NULL;
+		to += n;
+	}
 	else
 	{
 		*to++ = SHAPE_UNION;
@@ -205,15 +190,55 @@ region_from_base64(PG_FUNCTION_ARGS)
 		{
 			const char *colon = memchr(at, ':', end - at);
 			const char *stop = colon != NULL ? colon : end;
-			int			length = decode_base64(at, stop - at, to + 8, room - (to - bytes) - 8);
 
-			to = put_length(to, length) + length;
+			n = pg_b64_decode(at, stop - at, (void *) (to + 8), room - (to - bytes) - 8);
+			if (n < 0)
+				return NULL;
+			to = put_length(to, n) + n;
 			at = colon != NULL ? colon + 1 : end;
 			if (colon != NULL && at == end)
 				to = put_length(to, 0);
 		}
 	}
-	PG_RETURN_POINTER(decode(bytes, to - bytes, false));
+	*n_bytes = to - bytes;
+	return bytes;
+}
+
+/*
+ * A region of bytes in sphgeom's encoding; or NULL, and what is wrong with them.
+ */
+Region *
+region_of_bytes(const uint8 *bytes, Size n, const char **problem)
+{
+	Region	   *region = allocate(SHAPE_DECODED_SIZE(n));
+
+	*problem = shape_decode(bytes, n, false, &region->shape);
+	if (*problem != NULL)
+		return NULL;
+	set_size(region);
+	return region;
+}
+
+PG_FUNCTION_INFO_V1(region_from_base64);
+
+/*
+ * region_from_base64(text) -> region: a region as the registry stores it.
+ *
+ * Errors: invalid_text_representation, invalid_binary_representation.
+ */
+Datum
+region_from_base64(PG_FUNCTION_ARGS)
+{
+	text	   *value = PG_GETARG_TEXT_PP(0);
+	Size		n;
+	uint8	   *bytes = region_base64_bytes(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &n);
+
+	if (bytes == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid base64 text of a region: \"%s\"",
+						pnstrdup(VARDATA_ANY(value), Min(VARSIZE_ANY_EXHDR(value), 100)))));
+	PG_RETURN_POINTER(decode(bytes, n, false));
 }
 
 /*

@@ -25,4 +25,7 @@ typedef struct Region
 #define DatumGetRegion(datum) ((Region *) PG_DETOAST_DATUM(datum))
 #define PG_GETARG_REGION(n) DatumGetRegion(PG_GETARG_DATUM(n))
 
+extern uint8 *region_base64_bytes(const char *at, Size length, Size *n_bytes);
+extern Region *region_of_bytes(const uint8 *bytes, Size n, const char **problem);
+
 #endif							/* CATREG_SKY_REGION_H */

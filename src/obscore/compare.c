@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/compare.c
+ *	  The whole table beside the query that defines it: check and refresh.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "core/compat.h"
+#include "core/query.h"
+#include "obscore/problem.h"
+#include "obscore/touched.h"
+
+/*
+ * Appends FROM and WHERE of the rows that differ, between e and o.  Rows are cast,
+ * or the operator would be applied to each column.
+ */
+static void
+write_difference(StringInfo text, const Obscore *obscore)
+{
+	appendStringInfoString(text, " FROM ");
+	obscore_write_named(text, obscore, "e");
+	appendStringInfo(text, " FULL JOIN %s o ON o.registry_dataset_id OPERATOR(pg_catalog.=) e.registry_dataset_id "
+					 "WHERE o.registry_dataset_id IS NULL OR e.registry_dataset_id IS NULL "
+					 "OR ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record",
+					 query_relation(obscore->table), obscore_column_list(obscore, "o."), obscore_column_list(obscore, "e."));
+}
+
+/*
+ * Brings the whole table up to date, and touches only what differs: it looks
+ * without a lock that stops anybody, and makes the rows again that are found
+ * wrong.  SPI must be connected, with the rights of the table's owner in force.
+ */
+void
+obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT COALESCE(e.registry_dataset_id, o.registry_dataset_id)");
+	write_difference(&text, obscore);
+	obscore_touch(obscore, NULL, text.data, counts);
+}
+
+static void
+check_owner(Oid table)
+{
+	if (!pg_class_ownercheck(table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+}
+
+/*
+ * Notes in catreg.obscore that the table has been compared as a whole.
+ */
+static void
+set_refreshed(Oid table)
+{
+	Oid			type = REGCLASSOID;
+	Datum		value = ObjectIdGetDatum(table);
+
+	if (SPI_execute_with_args("SELECT catreg.obscore_refreshed($1)", 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute catreg.obscore_refreshed()");
+}
+
+PG_FUNCTION_INFO_V1(refresh_obscore);
+
+/*
+ * refresh_obscore(obscore) -> (inserted, updated, deleted), for the table's owner.
+ */
+Datum
+refresh_obscore(PG_FUNCTION_ARGS)
+{
+	Oid			table = PG_GETARG_OID(0);
+	ObscoreCounts counts = {0};
+	const Obscore *obscore;
+	QueryUser	before;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	obscore = obscore_get(table, false);
+	check_owner(table);
+	obscore_hold();
+	SPI_connect();
+	query_become(obscore->owner, &before);
+	obscore_refresh(obscore, &counts);
+	set_refreshed(table);
+	query_return(&before);
+	SPI_finish();
+	obscore_release();
+	values[0] = Int64GetDatum(counts.inserted);
+	values[1] = Int64GetDatum(counts.updated);
+	values[2] = Int64GetDatum(counts.deleted);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(obscore_fill);
+
+/*
+ * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty.
+ */
+Datum
+obscore_fill(PG_FUNCTION_ARGS)
+{
+	Oid			table = PG_GETARG_OID(0);
+	const Obscore *obscore = obscore_get(table, false);
+	StringInfoData text;
+	QueryUser	before;
+	uint64		n;
+	int			level;
+
+	check_owner(table);
+	obscore_hold();
+	SPI_connect();
+	query_become(obscore->owner, &before);
+	initStringInfo(&text);
+	appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
+	obscore_write_query(&text, obscore);
+	level = query_jit_off();
+	query_execute(text.data);
+	n = SPI_processed;
+	query_settings_back(level);
+	set_refreshed(table);
+	query_return(&before);
+	SPI_finish();
+	obscore_release();
+	PG_RETURN_INT64(n);
+}
+
+/* What is said of a row that differs: which columns do. */
+static void
+write_problem(StringInfo text, const Obscore *obscore)
+{
+	ListCell   *cell;
+
+	appendStringInfoString(text, "CASE WHEN o.registry_dataset_id IS NULL THEN 'the row is missing' "
+						   "WHEN e.registry_dataset_id IS NULL THEN 'the row should not be there' "
+						   "ELSE pg_catalog.concat('other values are expected in: ', pg_catalog.array_to_string(ARRAY[");
+	foreach(cell, obscore->columns)
+	{
+		const char *name = ((ObscoreColumn *) lfirst(cell))->name;
+
+		appendStringInfo(text, "%sCASE WHEN ROW(o.%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(e.%s)::pg_catalog.record THEN %s END",
+						 cell == list_head(obscore->columns) ? "" : ", ",
+						 quote_identifier(name), quote_identifier(name), quote_literal_cstr(name));
+	}
+	appendStringInfoString(text, "]::pg_catalog.text[], ', ')) END");
+}
+
+PG_FUNCTION_INFO_V1(check_obscore);
+
+/*
+ * check_obscore(obscore) -> SETOF (dataset_id, problem): the rows that are not as
+ * the query makes them, and the values that cannot be derived.  It reads with the
+ * caller's rights, and takes no lock beyond those of a SELECT.
+ */
+Datum
+check_obscore(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const Obscore *obscore = obscore_get(PG_GETARG_OID(0), false);
+	StringInfoData text;
+	int			level;
+
+	InitMaterializedSRF(fcinfo, 0);
+	obscore_hold();
+	SPI_connect();
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT COALESCE(e.registry_dataset_id, o.registry_dataset_id), ");
+	write_problem(&text, obscore);
+	write_difference(&text, obscore);
+	level = query_jit_off();
+	obscore_problems_begin(rsinfo->setResult, rsinfo->setDesc);
+	PG_TRY();
+	{
+		Portal		portal = SPI_cursor_open_with_args(NULL, text.data, 0, NULL, NULL, NULL, true,
+													   CURSOR_OPT_NO_SCROLL);
+
+		do
+		{
+			SPI_cursor_fetch(portal, true, 1000);
+			for (uint64 i = 0; i < SPI_processed; i++)
+				tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+			SPI_freetuptable(SPI_tuptable);
+		} while (SPI_processed > 0);
+		SPI_cursor_close(portal);
+	}
+	PG_FINALLY();
+	{
+		obscore_problems_end();
+	}
+	PG_END_TRY();
+	query_settings_back(level);
+	SPI_finish();
+	obscore_release();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(obscore_query);
+
+/*
+ * obscore_query(obscore) -> text: the SELECT that defines the table.
+ */
+Datum
+obscore_query(PG_FUNCTION_ARGS)
+{
+	const Obscore *obscore = obscore_get(PG_GETARG_OID(0), false);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT %s\nFROM ", obscore_column_list(obscore, ""));
+	obscore_write_named(&text, obscore, "obscore");
+	PG_RETURN_TEXT_P(cstring_to_text(text.data));
+}

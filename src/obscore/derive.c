@@ -1,0 +1,132 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/derive.c
+ *	  Values of columns that SQL alone cannot make, without errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "core/compat.h"
+#include "obscore/problem.h"
+#include "sky/leap_seconds.h"
+#include "sky/region.h"
+
+static Region *
+decode_region(text *encoded)
+{
+	Size		n;
+	const char *problem = "it is not base64";
+	uint8	   *bytes = region_base64_bytes(VARDATA_ANY(encoded), VARSIZE_ANY_EXHDR(encoded), &n);
+	Region	   *region = bytes == NULL ? NULL : region_of_bytes(bytes, n, &problem);
+
+	if (region == NULL)
+		obscore_note("the record's region cannot be read: %s", problem);
+	return region;
+}
+
+PG_FUNCTION_INFO_V1(obscore_region);
+
+/*
+ * obscore_region(text) -> region: what a record holds, NULL where it cannot be
+ * read.
+ */
+Datum
+obscore_region(PG_FUNCTION_ARGS)
+{
+	Region	   *region = decode_region(PG_GETARG_TEXT_PP(0));
+
+	if (region == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(region);
+}
+
+PG_FUNCTION_INFO_V1(obscore_region_intersection);
+
+/*
+ * obscore_region(text, text) -> region: the intersection of the regions of two
+ * records.
+ */
+Datum
+obscore_region_intersection(PG_FUNCTION_ARGS)
+{
+	Region	   *a = decode_region(PG_GETARG_TEXT_PP(0));
+	Region	   *b = decode_region(PG_GETARG_TEXT_PP(1));
+	Region	   *both;
+	Size		size_a;
+	Size		size_b;
+
+	if (a == NULL || b == NULL)
+		PG_RETURN_NULL();
+	size_a = shape_size(&a->shape);
+	size_b = shape_size(&b->shape);
+	both = palloc0(offsetof(Region, shape) + sizeof(Shape) + size_a + size_b);
+	both->version = REGION_VERSION;
+	both->shape.kind = SHAPE_INTERSECTION;
+	both->shape.n = 2;
+	memcpy((char *) (&both->shape + 1), &a->shape, size_a);
+	memcpy((char *) (&both->shape + 1) + size_a, &b->shape, size_b);
+	SET_VARSIZE(both, offsetof(Region, shape) + shape_size(&both->shape));
+	PG_RETURN_POINTER(both);
+}
+
+PG_FUNCTION_INFO_V1(obscore_polygon);
+
+/*
+ * obscore_polygon(region) -> region: NULL unless it is a convex polygon, of which
+ * alone the peers make spatial columns (daf_butler, default_spatial.py).
+ */
+Datum
+obscore_polygon(PG_FUNCTION_ARGS)
+{
+	Region	   *region = PG_GETARG_REGION(0);
+
+	if (region->shape.kind != SHAPE_CONVEX)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(region);
+}
+
+PG_FUNCTION_INFO_V1(obscore_mjd);
+
+/*
+ * obscore_mjd(nanoseconds) -> float8: the MJD in UTC of a time in TAI.
+ */
+Datum
+obscore_mjd(PG_FUNCTION_ARGS)
+{
+	LeapSeconds leaps;
+
+	if (!leap_seconds_get(&leaps))
+	{
+		obscore_note("table \"%s\" is wrong", "catreg.leap_second");
+		PG_RETURN_NULL();
+	}
+	PG_RETURN_FLOAT8(time_scale_mjd(PG_GETARG_INT64(0), TIME_SCALE_UTC, leaps));
+}
+
+PG_FUNCTION_INFO_V1(obscore_fit);
+
+/*
+ * obscore_fit(value, length) -> text: NULL where it has more characters than the
+ * column takes.
+ */
+Datum
+obscore_fit(PG_FUNCTION_ARGS)
+{
+	text	   *value = PG_GETARG_TEXT_PP(0);
+	int32		most = PG_GETARG_INT32(1);
+	int			length = VARSIZE_ANY_EXHDR(value);
+
+	if (length > most)
+		length = pg_mbstrlen_with_len(VARDATA_ANY(value), length);
+	if (length > most)
+	{
+		obscore_note("its %d characters are more than the column takes, %d", length, most);
+		PG_RETURN_NULL();
+	}
+	PG_RETURN_TEXT_P(value);
+}

@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/obscore.h
+ *	  An ObsCore table: its definition, compiled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_H
+#define CATREG_OBSCORE_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+#include "obscore/config.h"
+#include "obscore/registry.h"
+
+/* A column of the table. */
+typedef struct ObscoreColumn
+{
+	char	   *name;
+	char	   *type;			/* in SQL */
+	ObscoreValueType value_type;
+	int			length;			/* the most characters, 0: any number */
+} ObscoreColumn;
+
+/* A relation that rows are made of, beside the tags table. */
+typedef struct ObscoreJoin
+{
+	char	   *alias;			/* quoted */
+	Oid			relation;
+	List	   *keys;			/* columns, quoted */
+	List	   *values;			/* what they equal: SQL over t and aliases */
+	List	   *depends;		/* the aliases that the values name, but t */
+	char	   *lateral;		/* joined in this form instead, or NULL */
+	bool		combination;	/* comes and goes with no regard to datasets */
+	char	   *anchor;			/* of a combination: the alias of the record whose lock stands for rows not yet there */
+	Oid			anchor_relation;
+	char	   *anchor_columns; /* the anchor's key, and the same in the combination */
+	char	   *anchor_values;
+} ObscoreJoin;
+
+/* What makes the rows of one dataset type. */
+typedef struct ObscoreSelect
+{
+	DatasetType *type;
+	const ObscoreDatasetType *config;
+	List	   *joins;			/* in the order of their dependence */
+	char	   *values;			/* for all columns, in their order */
+	bool		needs_run;
+	struct ObscorePlans *plans; /* see apply.c */
+} ObscoreSelect;
+
+typedef struct Obscore
+{
+	Oid			table;			/* hash key */
+	bool		valid;
+	bool		own_table;		/* not one that the client has made */
+	MemoryContext context;
+	Oid			owner;
+	Registry   *registry;
+	ObscoreConfig *config;
+	List	   *columns;		/* of ObscoreColumn */
+	List	   *selects;		/* of ObscoreSelect */
+} Obscore;
+
+/* columns.c */
+extern List *obscore_columns(const ObscoreConfig *config, bool own_table);
+
+/* compile.c */
+extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
+									  const ObscoreDatasetType *config);
+
+/* query.c */
+extern const char *obscore_column_list(const Obscore *obscore, const char *prefix);
+extern void obscore_write_members(StringInfo text, const Obscore *obscore,
+								  const ObscoreSelect *select, const char *source);
+extern void obscore_write_select(StringInfo text, const Obscore *obscore,
+								 const ObscoreSelect *select, const char *source);
+extern void obscore_write_query(StringInfo text, const Obscore *obscore);
+extern void obscore_write_named(StringInfo text, const Obscore *obscore, const char *alias);
+extern void obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
+								   const ObscoreJoin *join, const char *changed);
+extern bool obscore_write_locks(StringInfo text, const Obscore *obscore,
+								const ObscoreSelect *select, const char *source);
+
+/* definition.c */
+extern ObscoreConfig *obscore_read_config(const char *json, bool warn);
+extern Obscore *obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool warn);
+extern Obscore *obscore_get(Oid table, bool missing_ok);
+extern List *obscore_of_registry(Oid namespace);
+extern void obscore_hold(void);
+extern void obscore_release(void);
+extern void obscore_init(void);
+
+/* apply.c */
+extern void obscore_free_plans(Obscore *obscore);
+
+#endif							/* CATREG_OBSCORE_H */

@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/query.c
+ *	  The queries about an ObsCore table, written from what was compiled.
+ *
+ * One definition, several uses: all of the table (obscore_write_query), the rows
+ * of some tags (obscore_write_select over another source), the datasets whose
+ * rows a changed record takes part in (obscore_write_affected), and the records
+ * that a put must not see change (obscore_write_locks).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "core/query.h"
+#include "obscore/obscore.h"
+
+/*
+ * The names of all columns, quoted, each after a prefix.
+ */
+const char *
+obscore_column_list(const Obscore *obscore, const char *prefix)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, obscore->columns)
+		appendStringInfo(&text, "%s%s%s", text.len > 0 ? ", " : "", prefix,
+						 quote_identifier(((ObscoreColumn *) lfirst(cell))->name));
+	return text.data;
+}
+
+/* Which collections count, as a condition on collection c. */
+static void
+write_collections(StringInfo text, const ObscoreConfig *config)
+{
+	if (config->collection_type == OBSCORE_TAGGED)
+	{
+		appendStringInfo(text, "c.type OPERATOR(pg_catalog.=) 2 AND c.name OPERATOR(pg_catalog.=) %s",
+						 quote_literal_cstr(config->collections[0]));
+		return;
+	}
+	appendStringInfoString(text, "c.type OPERATOR(pg_catalog.=) 1");
+	for (int i = 0; i < config->n_collections; i++)
+		appendStringInfo(text, " %s c.name OPERATOR(pg_catalog.~) %s", i == 0 ? "AND (" : "OR",
+						 quote_literal_cstr(config->collection_regexes[i]));
+	if (config->n_collections > 0)
+		appendStringInfoChar(text, ')');
+}
+
+/*
+ * Writes the query for the members of a dataset type, with the columns dataset_id,
+ * those of the required dimensions, and run where it is needed.  source has the
+ * columns of the tags table.
+ */
+void
+obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	const Registry *registry = obscore->registry;
+	bool		tagged = obscore->config->collection_type == OBSCORE_TAGGED;
+	ListCell   *cell;
+
+	appendStringInfoString(text, "SELECT x.dataset_id");
+	foreach(cell, select->type->required)
+		appendStringInfo(text, ", x.%s", quote_identifier(lfirst(cell)));
+	if (select->needs_run)
+		appendStringInfoString(text, tagged ? ", r.name AS run" : ", c.name AS run");
+	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
+					 source, registry->schema, registry->collection_key, registry->tag_key);
+	write_collections(text, obscore->config);
+	if (tagged && select->needs_run)
+		appendStringInfo(text, " JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) x.dataset_id"
+						 " JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s",
+						 registry->schema, registry->schema, registry->collection_key, registry->run_key);
+	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
+}
+
+static void
+write_conditions(StringInfo text, const ObscoreJoin *join)
+{
+	ListCell   *key;
+	ListCell   *value;
+	bool		first = true;
+
+	forboth(key, join->keys, value, join->values)
+	{
+		appendStringInfo(text, "%s%s.%s OPERATOR(pg_catalog.=) %s", first ? "" : " AND ", join->alias,
+						 (char *) lfirst(key), (char *) lfirst(value));
+		first = false;
+	}
+}
+
+/*
+ * Writes the query that makes the rows of a dataset type; source: see
+ * obscore_write_members().
+ */
+void
+obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	ListCell   *cell;
+
+	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
+	obscore_write_members(text, obscore, select, source);
+	appendStringInfoString(text, ") t");
+	foreach(cell, select->joins)
+	{
+		const ObscoreJoin *join = lfirst(cell);
+
+		if (join->lateral != NULL)
+			appendStringInfo(text, "\nLEFT JOIN LATERAL %s AS %s ON true", join->lateral, join->alias);
+		else
+		{
+			appendStringInfo(text, "\nLEFT JOIN %s AS %s ON ", query_relation(join->relation), join->alias);
+			write_conditions(text, join);
+		}
+	}
+}
+
+/*
+ * Writes the query that defines the whole table.
+ */
+void
+obscore_write_query(StringInfo text, const Obscore *obscore)
+{
+	ListCell   *cell;
+	bool		first = true;
+
+	foreach(cell, obscore->selects)
+	{
+		const ObscoreSelect *select = lfirst(cell);
+
+		appendStringInfoString(text, first ? "" : "\nUNION ALL\n");
+		obscore_write_select(text, obscore, select, query_relation(select->type->tags));
+		first = false;
+	}
+	if (!first)
+		return;
+
+	/* the registry has none of the dataset types, yet */
+	appendStringInfoString(text, "SELECT ");
+	foreach(cell, obscore->columns)
+		appendStringInfo(text, "%sNULL::%s", cell == list_head(obscore->columns) ? "" : ", ",
+						 ((ObscoreColumn *) lfirst(cell))->type);
+	appendStringInfoString(text, " WHERE false");
+}
+
+/*
+ * Writes the names of all columns behind a query for all of it.
+ */
+void
+obscore_write_named(StringInfo text, const Obscore *obscore, const char *alias)
+{
+	appendStringInfoChar(text, '(');
+	obscore_write_query(text, obscore);
+	appendStringInfo(text, ") AS %s (%s)", alias, obscore_column_list(obscore, ""));
+}
+
+static const ObscoreJoin *
+join_of_alias(const ObscoreSelect *select, const char *alias)
+{
+	ListCell   *cell;
+
+	foreach(cell, select->joins)
+		if (strcmp(((ObscoreJoin *) lfirst(cell))->alias, alias) == 0)
+			return lfirst(cell);
+	elog(ERROR, "no join \"%s\"", alias);
+}
+
+/* Adds what a join depends on, directly or not, to a list of joins. */
+static List *
+add_depends(const ObscoreSelect *select, List *joins, const ObscoreJoin *join)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->depends)
+	{
+		const ObscoreJoin *other = join_of_alias(select, lfirst(cell));
+
+		if (!list_member_ptr(joins, other))
+			joins = add_depends(select, lappend(joins, (void *) other), other);
+	}
+	return joins;
+}
+
+/* The joins, and what they join by, behind a FROM and a WHERE that hold one thing each. */
+static void
+write_path(StringInfo from, StringInfo where, const List *joins)
+{
+	ListCell   *cell;
+
+	foreach(cell, joins)
+	{
+		const ObscoreJoin *join = lfirst(cell);
+
+		appendStringInfo(from, ", %s AS %s", query_relation(join->relation), join->alias);
+		appendStringInfoString(where, " AND ");
+		write_conditions(where, join);
+	}
+}
+
+/*
+ * Writes the query for the datasets whose rows are made of some records, as
+ * they were or as they are: changed has the columns of the joined relation.
+ */
+void
+obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
+					   const ObscoreJoin *join, const char *changed)
+{
+	StringInfoData from;
+	StringInfoData where;
+
+	initStringInfo(&from);
+	initStringInfo(&where);
+	appendStringInfo(&from, "%s AS %s, %s AS t", changed, join->alias, query_relation(select->type->tags));
+	appendStringInfo(&where, "t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND ", select->type->id);
+	write_conditions(&where, join);
+	write_path(&from, &where, add_depends(select, NIL, join));
+	appendStringInfo(text, "SELECT t.dataset_id FROM %s WHERE %s", from.data, where.data);
+}
+
+static char *
+comma_list(const List *parts, const char *prefix)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, parts)
+		appendStringInfo(&text, "%s%s%s", text.len > 0 ? ", " : "", prefix, (char *) lfirst(cell));
+	return text.data;
+}
+
+/*
+ * Writes a query that locks the records which the rows of some tags are made of
+ * against changes, FOR SHARE; the rows of source have the columns of the tags
+ * table.  A record that is added to a combination later finds its anchor locked,
+ * which is one of the others.  False: there are none.
+ */
+bool
+obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	StringInfoData counts;
+	ListCell   *cell;
+	int			n = 0;
+
+	initStringInfo(&counts);
+	foreach(cell, select->joins)
+	{
+		const ObscoreJoin *join = lfirst(cell);
+		StringInfoData from;
+		StringInfoData where;
+
+		if (!OidIsValid(join->relation))
+			continue;
+		initStringInfo(&from);
+		initStringInfo(&where);
+		appendStringInfo(&from, "%s AS t", source);
+		appendStringInfo(&where, "t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
+		write_path(&from, &where, add_depends(select, NIL, join));
+		n++;
+		appendStringInfo(text, "%s l%d AS MATERIALIZED (SELECT 1 FROM %s AS %s WHERE (%s) OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s WHERE %s) FOR SHARE OF %s)",
+						 n == 1 ? "WITH" : ",", n, query_relation(join->relation), join->alias,
+						 comma_list(join->keys, psprintf("%s.", join->alias)), comma_list(join->values, ""),
+						 from.data, where.data, join->alias);
+		appendStringInfo(&counts, "%s(SELECT pg_catalog.count(*) FROM l%d)", n == 1 ? "" : ", ", n);
+	}
+	appendStringInfo(text, " SELECT %s", counts.data);
+	return n > 0;
+}

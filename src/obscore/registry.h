@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/registry.h
+ *	  What a Butler registry's tables say of themselves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_REGISTRY_H
+#define CATREG_OBSCORE_REGISTRY_H
+
+#include "obscore/universe.h"
+
+typedef struct DatasetType
+{
+	char	   *name;
+	int64		id;
+	Oid			tags;			/* the table that its datasets stand in */
+	List	   *required;		/* names of dimensions, columns of that table */
+} DatasetType;
+
+typedef struct Registry
+{
+	Oid			namespace;
+	char	   *schema;			/* quoted */
+	Universe   *universe;
+	/* collections go by a number or, in older registries, by their names */
+	char	   *collection_key; /* of collection */
+	char	   *tag_key;		/* of the tags tables */
+	char	   *run_key;		/* of dataset */
+	Oid			collection;
+	Oid			dataset;
+	Oid			dataset_type;
+} Registry;
+
+extern Registry *registry_open(Oid namespace);
+extern char *registry_attribute(const Registry *registry, const char *name);
+extern List *registry_dataset_types(const Registry *registry);
+extern Oid	registry_table(const Registry *registry, const char *name);
+
+#endif							/* CATREG_OBSCORE_REGISTRY_H */

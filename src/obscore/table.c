@@ -1,0 +1,287 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/table.c
+ *	  What create_obscore() asks: statements, and where triggers belong.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "core/compat.h"
+#include "core/query.h"
+#include "obscore/obscore.h"
+
+/* The peers' index names: the table, "idx", the columns (daf_butler, makeTableStruct()). */
+static char *
+index_name(const char *table, const ObscoreIndex *index)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	appendStringInfo(&name, "%s_idx", table);
+	for (int i = 0; i < index->n_columns; i++)
+		appendStringInfo(&name, "_%s", index->columns[i]);
+	if (name.len >= NAMEDATALEN)
+		return "";
+	return pstrdup(quote_identifier(name.data));
+}
+
+static void
+add_text(ReturnSetInfo *rsinfo, const char *text)
+{
+	Datum		value = CStringGetTextDatum(text);
+	bool		isnull = false;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+}
+
+static Obscore *
+make_for(FunctionCallInfo fcinfo, bool own_table, bool warn)
+{
+	return obscore_make(InvalidOid, PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(0)), own_table, warn);
+}
+
+PG_FUNCTION_INFO_V1(obscore_create_statements);
+
+/*
+ * obscore_create_statements(config text, registry, name) -> SETOF text: what makes
+ * a table, then, from the second on, its indexes and constraints, which are
+ * cheaper when the rows are there.  Warns of what the configuration says in vain.
+ */
+Datum
+obscore_create_statements(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const char *name = NameStr(*PG_GETARG_NAME(2));
+	const Obscore *obscore;
+	StringInfoData text;
+	char	   *table;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	obscore = make_for(fcinfo, true, true);
+	table = psprintf("%s.%s", obscore->registry->schema, quote_identifier(name));
+	initStringInfo(&text);
+	appendStringInfo(&text, "CREATE TABLE %s (", table);
+	foreach(cell, obscore->columns)
+	{
+		const ObscoreColumn *column = lfirst(cell);
+
+		appendStringInfo(&text, "%s%s %s", cell == list_head(obscore->columns) ? "" : ", ",
+						 quote_identifier(column->name), column->type);
+	}
+	appendStringInfoChar(&text, ')');
+	add_text(rsinfo, text.data);
+	add_text(rsinfo, psprintf("ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)", table));
+	for (int i = 0; i < obscore->config->n_indices; i++)
+	{
+		const ObscoreIndex *index = &obscore->config->indices[i];
+
+		resetStringInfo(&text);
+		appendStringInfo(&text, "CREATE INDEX %s ON %s (", index_name(name, index), table);
+		for (int j = 0; j < index->n_columns; j++)
+			appendStringInfo(&text, "%s%s", j == 0 ? "" : ", ", quote_identifier(index->columns[j]));
+		appendStringInfoChar(&text, ')');
+		add_text(rsinfo, text.data);
+	}
+	add_text(rsinfo, psprintf("CREATE INDEX ON %s USING gist (region)", table));
+	add_text(rsinfo, psprintf("ALTER TABLE %s ADD FOREIGN KEY (registry_dataset_id) REFERENCES %s.dataset (id) ON DELETE CASCADE",
+							  table, obscore->registry->schema));
+	SPI_finish();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(obscore_table_name);
+
+/*
+ * obscore_table_name(config text) -> name: the table that a configuration names.
+ */
+Datum
+obscore_table_name(PG_FUNCTION_ARGS)
+{
+	const ObscoreConfig *config = obscore_read_config(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	Name		name = palloc(sizeof(NameData));
+
+	namestrcpy(name, config->table_name);
+	PG_RETURN_NAME(name);
+}
+
+PG_FUNCTION_INFO_V1(obscore_missing_columns);
+
+/*
+ * obscore_missing_columns(config text, registry, obscore) -> text[]: the columns
+ * that a table lacks which the client is said to have made, its footprint apart.
+ */
+Datum
+obscore_missing_columns(PG_FUNCTION_ARGS)
+{
+	Oid			table = PG_GETARG_OID(2);
+	const Obscore *obscore;
+	ArrayBuildState *state;
+	ListCell   *cell;
+	MemoryContext context = CurrentMemoryContext;
+
+	SPI_connect();
+	obscore = make_for(fcinfo, false, true);
+	state = initArrayResult(TEXTOID, context, false);
+	foreach(cell, obscore->columns)
+	{
+		const char *name = ((ObscoreColumn *) lfirst(cell))->name;
+
+		if (strcmp(name, "region") != 0 && get_attnum(table, name) <= 0)
+			state = accumArrayResult(state, CStringGetTextDatum(name), false, TEXTOID, context);
+	}
+	SPI_finish();
+	PG_RETURN_DATUM(makeArrayResult(state, context));
+}
+
+static void
+add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool updates, bool deletes)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+
+	if (list_member_oid(*seen, relation))
+		return;
+	*seen = lappend_oid(*seen, relation);
+	values[0] = ObjectIdGetDatum(relation);
+	values[1] = BoolGetDatum(inserts);
+	values[2] = BoolGetDatum(updates);
+	values[3] = BoolGetDatum(deletes);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(obscore_sources);
+
+/*
+ * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes): the
+ * tables that rows are made of, and which events on them matter.
+ *
+ * A record of a dimension is there before any dataset, whose tags refer to it;
+ * those of a combination come and go.  A dataset that is deleted takes its tags
+ * and its row along by foreign keys, and so does a collection.
+ */
+Datum
+obscore_sources(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const Obscore *obscore = obscore_get(PG_GETARG_OID(0), false);
+	List	   *seen = NIL;
+	ListCell   *cell;
+	ListCell   *inner;
+
+	InitMaterializedSRF(fcinfo, 0);
+	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true);
+	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false);
+	add_source(rsinfo, &seen, obscore->registry->collection, false, true, false);
+	foreach(cell, obscore->selects)
+		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true);
+	/* combinations first: where one relation is joined in two ways, both matter */
+	for (int combination = 1; combination >= 0; combination--)
+		foreach(cell, obscore->selects)
+			foreach(inner, ((ObscoreSelect *) lfirst(cell))->joins)
+			{
+				const ObscoreJoin *join = lfirst(inner);
+
+				if (OidIsValid(join->relation) && join->combination == (combination == 1))
+					add_source(rsinfo, &seen, join->relation, join->combination, true, true);
+			}
+	return (Datum) 0;
+}
+
+/*
+ * Executes a statement about catreg.obscore with the rights of its owner, for the
+ * owner of an ObsCore table; no client may write there himself.  Returns the
+ * number of rows.
+ */
+static uint64
+execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
+{
+	Relation	definitions;
+	QueryUser	before;
+	uint64		n_rows;
+
+	if (!pg_class_ownercheck(table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	SPI_connect();
+	definitions = table_openrv(makeRangeVar("catreg", "obscore", -1), RowExclusiveLock);
+	query_become(RelationGetForm(definitions)->relowner, &before);
+	if (SPI_execute_with_args(text, nargs, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", text);
+	n_rows = SPI_processed;
+	query_return(&before);
+	table_close(definitions, NoLock);
+	SPI_finish();
+	return n_rows;
+}
+
+PG_FUNCTION_INFO_V1(obscore_define);
+
+/*
+ * obscore_define(obscore, registry, config, own_table, client_config)
+ */
+Datum
+obscore_define(PG_FUNCTION_ARGS)
+{
+	Oid			types[5] = {REGCLASSOID, REGNAMESPACEOID, JSONOID, BOOLOID, TEXTOID};
+	Datum		values[5];
+	char		nulls[6] = "     ";
+
+	for (int i = 0; i < 5; i++)
+	{
+		if (PG_ARGISNULL(i))
+			nulls[i] = 'n';
+		values[i] = PG_GETARG_DATUM(i);
+	}
+	execute_on_definitions(PG_GETARG_OID(0),
+						   "INSERT INTO catreg.obscore (obscore, registry, config, own_table, client_config) "
+						   "VALUES ($1, $2, $3, $4, $5)", 5, types, values, nulls);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(obscore_undefine);
+
+/*
+ * obscore_undefine(obscore)
+ */
+Datum
+obscore_undefine(PG_FUNCTION_ARGS)
+{
+	Oid			type = REGCLASSOID;
+	Datum		value = PG_GETARG_DATUM(0);
+
+	if (execute_on_definitions(PG_GETARG_OID(0), "DELETE FROM catreg.obscore WHERE obscore OPERATOR(pg_catalog.=) $1",
+							   1, &type, &value, NULL) == 0)
+		(void) obscore_get(PG_GETARG_OID(0), false);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(obscore_refreshed);
+
+/*
+ * obscore_refreshed(obscore)
+ */
+Datum
+obscore_refreshed(PG_FUNCTION_ARGS)
+{
+	Oid			type = REGCLASSOID;
+	Datum		value = PG_GETARG_DATUM(0);
+
+	execute_on_definitions(PG_GETARG_OID(0), "UPDATE catreg.obscore SET refreshed = pg_catalog.now() WHERE obscore OPERATOR(pg_catalog.=) $1",
+						   1, &type, &value, NULL);
+	PG_RETURN_VOID();
+}

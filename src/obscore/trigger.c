@@ -1,0 +1,329 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/trigger.c
+ *	  maintain_obscore: the statement triggers on a registry's tables.
+ *
+ * A table's place in the registry says what an event on it means: new tags are
+ * rows to make, removed tags are rows that may have to go, and of anything else
+ * it is asked which datasets' rows it takes part in.
+ *
+ * A client's statement never fails because of a derived table: whatever goes
+ * wrong here is undone, and a warning.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
+
+#include "core/query.h"
+#include "obscore/apply.h"
+#include "obscore/touched.h"
+
+PG_FUNCTION_INFO_V1(maintain_obscore);
+
+/* How many rows of a transition table are of a dataset type. */
+static int64
+count_of_type(Relation rel, Tuplestorestate *rows, int64 type)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), "dataset_type_id");
+	Oid			atttype = get_atttype(RelationGetRelid(rel), attnum);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+	int64		n = 0;
+
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, attnum, &isnull);
+
+		if (!isnull && (atttype == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value)) == type)
+			n++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return n;
+}
+
+static void
+tags_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+{
+	ObscoreCounts counts = {0};
+	int64		n;
+
+	if (trigdata->tg_oldtable != NULL)
+	{
+		n = count_of_type(trigdata->tg_relation, trigdata->tg_oldtable, select->type->id);
+		if (n > 0)
+			obscore_apply_removed(obscore, select, n, &counts);
+	}
+	if (trigdata->tg_newtable != NULL)
+	{
+		n = count_of_type(trigdata->tg_relation, trigdata->tg_newtable, select->type->id);
+		if (n > 0)
+			obscore_apply_put(obscore, select, n, &counts);
+	}
+}
+
+/* The changed rows, as they were and as they are. */
+static const char *
+changed_rows(const TriggerData *trigdata)
+{
+	if (trigdata->tg_oldtable == NULL)
+		return OBSCORE_NEW;
+	if (trigdata->tg_newtable == NULL)
+		return OBSCORE_OLD;
+	return "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")";
+}
+
+/*
+ * A record that comes into a combination is about datasets that may be put at
+ * this moment: their putter has locked the anchor.
+ */
+static void
+lock_anchors(const ObscoreJoin *join)
+{
+	query_execute(psprintf("SELECT 1 FROM %s a WHERE (%s) OPERATOR(pg_catalog.=) ANY (SELECT %s FROM " OBSCORE_NEW " c) FOR NO KEY UPDATE",
+						   query_relation(join->anchor_relation), join->anchor_columns, join->anchor_values));
+}
+
+static void
+records_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+{
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, select->joins)
+	{
+		const ObscoreJoin *join = lfirst(cell);
+
+		if (join->relation != relid)
+			continue;
+		if (join->anchor != NULL && trigdata->tg_newtable != NULL)
+			lock_anchors(join);
+		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
+		obscore_write_affected(&text, obscore, select, join, changed_rows(trigdata));
+	}
+	if (text.len > 0)
+		obscore_touch(obscore, select, text.data, NULL);
+}
+
+/* A collection has got another name, or type. */
+static void
+collections_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+{
+	const Registry *registry = obscore->registry;
+	const char *changed = changed_rows(trigdata);
+	const char *tags = query_relation(select->type->tags);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT y.dataset_id FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " AND y.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
+					 tags, select->type->id, registry->tag_key, registry->collection_key, changed);
+	appendStringInfo(&text, " UNION ALL SELECT d.id FROM %s.dataset d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " AND d.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
+					 registry->schema, select->type->id, registry->run_key, registry->collection_key, changed);
+	obscore_touch(obscore, select, text.data, NULL);
+}
+
+/* A dataset has got another run, or id. */
+static void
+datasets_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+{
+	obscore_touch(obscore, select,
+				  psprintf("SELECT d.id FROM %s d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
+						   changed_rows(trigdata), select->type->id), NULL);
+}
+
+static void
+apply_event(const Obscore *obscore, TriggerData *trigdata)
+{
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	ListCell   *cell;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+	{
+		ObscoreCounts counts = {0};
+
+		obscore_refresh(obscore, &counts);
+		return;
+	}
+	foreach(cell, obscore->selects)
+	{
+		ObscoreSelect *select = lfirst(cell);
+
+		if (relid == select->type->tags)
+			tags_changed(obscore, select, trigdata);
+		else if (relid == obscore->registry->collection)
+			collections_changed(obscore, select, trigdata);
+		else if (relid == obscore->registry->dataset)
+			datasets_changed(obscore, select, trigdata);
+		else
+			records_changed(obscore, select, trigdata);
+	}
+}
+
+/* Errors that are the client's, or the server's, and not the derived table's. */
+static bool
+goes_on(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_TRANSACTION_ROLLBACK || category == ERRCODE_OPERATOR_INTERVENTION ||
+		category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
+		category == ERRCODE_INTERNAL_ERROR || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+static void
+warn(Oid table, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not keep ObsCore table \"%s\": %s", get_rel_name(table), error->message),
+			 errdetail("The statement was executed without it."),
+			 errhint("catreg.refresh_obscore() brings the table up to date.")));
+}
+
+/*
+ * Applies an event to one table within a subtransaction, so that what goes wrong
+ * leaves the client's statement alone.
+ */
+static void
+apply_safely(const Obscore *obscore, TriggerData *trigdata)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	QueryUser	before;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		SPI_connect();
+		SPI_register_trigger_data(trigdata);
+		query_become(obscore->owner, &before);
+		apply_event(obscore, trigdata);
+		query_return(&before);
+		SPI_finish();
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (goes_on(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		warn(obscore->table, error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * A dataset type has come, gone or changed: what was compiled is out of date in
+ * every backend, and its tags table may be one that has no triggers yet.
+ */
+static void
+dataset_types_changed(Relation rel)
+{
+	List	   *found = obscore_of_registry(RelationGetNamespace(rel));
+	List	   *tables = NIL;
+	ListCell   *cell;
+
+	foreach(cell, found)
+		tables = lappend_oid(tables, ((Obscore *) lfirst(cell))->table);
+	CacheInvalidateRelcache(rel);
+	CommandCounterIncrement();
+	foreach(cell, tables)
+	{
+		Obscore    *obscore = obscore_get(lfirst_oid(cell), true);
+		QueryUser	before;
+		Oid			type = REGCLASSOID;
+		Datum		value = ObjectIdGetDatum(lfirst_oid(cell));
+
+		if (obscore == NULL)
+			continue;
+		SPI_connect();
+		query_become(obscore->owner, &before);
+		if (SPI_execute_with_args("SELECT catreg.obscore_add_triggers($1)", 1, &type, &value, NULL, false, 0) < 0)
+			elog(ERROR, "could not add triggers");
+		query_return(&before);
+		SPI_finish();
+	}
+}
+
+static bool
+is_empty(Tuplestorestate *rows)
+{
+	return rows == NULL || tuplestore_tuple_count(rows) == 0;
+}
+
+/*
+ * Trigger, AFTER INSERT, UPDATE or DELETE, with transition tables, or TRUNCATE,
+ * FOR EACH STATEMENT, on the tables of a registry that ObsCore tables are made
+ * of: keeps those.
+ */
+Datum
+maintain_obscore(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerEvent event;
+	List	   *found;
+	ListCell   *cell;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by the trigger manager",
+						"maintain_obscore")));
+	event = trigdata->tg_event;
+	if (!TRIGGER_FIRED_AFTER(event) || TRIGGER_FIRED_FOR_ROW(event) ||
+		(!TRIGGER_FIRED_BY_TRUNCATE(event) && trigdata->tg_newtable == NULL && trigdata->tg_oldtable == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" is not one that catreg.create_obscore() makes",
+						trigdata->tg_trigger->tgname),
+				 errhint("Drop it and call catreg.create_obscore().")));
+
+	/* statements over no rows are common, and cost nothing */
+	if (!TRIGGER_FIRED_BY_TRUNCATE(event) && is_empty(trigdata->tg_oldtable) && is_empty(trigdata->tg_newtable))
+		return PointerGetDatum(NULL);
+
+	found = obscore_of_registry(RelationGetNamespace(trigdata->tg_relation));
+	if (found == NIL)
+		return PointerGetDatum(NULL);
+	if (RelationGetRelid(trigdata->tg_relation) == ((Obscore *) linitial(found))->registry->dataset_type)
+	{
+		dataset_types_changed(trigdata->tg_relation);
+		return PointerGetDatum(NULL);
+	}
+	obscore_hold();
+	foreach(cell, found)
+		apply_safely(lfirst(cell), trigdata);
+	obscore_release();
+	return PointerGetDatum(NULL);
+}

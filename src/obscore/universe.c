@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/universe.c
+ *	  The dimension universe of a Butler registry.
+ *
+ * The client stores it as JSON in butler_attributes (config:dimensions.json);
+ * daf_butler's DimensionConfig and DimensionElement say what it means.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <json.h>
+
+#include "obscore/universe.h"
+
+bool
+name_in(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * An element of the universe, or NULL.
+ */
+const DimensionElement *
+universe_element(const Universe *universe, const char *name)
+{
+	for (int i = 0; i < universe->n_elements; i++)
+		if (strcmp(universe->elements[i].name, name) == 0)
+			return &universe->elements[i];
+	return NULL;
+}
+
+static void
+report_damage(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the registry's dimension universe cannot be read: %s", what),
+			 errdetail("It is the value of config:dimensions.json in butler_attributes.")));
+}
+
+static json_object *
+member(json_object *object, const char *key, json_type type)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value) || value == NULL)
+		return NULL;
+	if (!json_object_is_type(value, type))
+		report_damage(psprintf("\"%s\" is of another type", key));
+	return value;
+}
+
+static List *
+read_names(json_object *array)
+{
+	List	   *names = NIL;
+
+	for (size_t i = 0; array != NULL && i < json_object_array_length(array); i++)
+		names = lappend(names, pstrdup(json_object_get_string(json_object_array_get_idx(array, i))));
+	return names;
+}
+
+/* The table that a dimension without one of its own is a column of. */
+static char *
+read_view_of(json_object *element)
+{
+	json_object *storage = member(element, "storage", json_type_object);
+	json_object *view_of = member(element, "implied_union_target", json_type_string);
+
+	if (view_of != NULL)
+		return pstrdup(json_object_get_string(view_of));
+
+	while (storage != NULL)
+	{
+		view_of = member(storage, "view_of", json_type_string);
+		if (view_of == NULL)
+			view_of = member(storage, "implied_union_target", json_type_string);
+		if (view_of != NULL)
+			return pstrdup(json_object_get_string(view_of));
+		storage = member(storage, "nested", json_type_object);
+	}
+	return NULL;
+}
+
+static void
+read_element(DimensionElement *element, const char *name, json_object *json)
+{
+	json_object *keys = member(json, "keys", json_type_array);
+
+	element->name = pstrdup(name);
+	element->key = NULL;
+	if (keys != NULL && json_object_array_length(keys) > 0)
+	{
+		json_object *key = json_object_array_get_idx(keys, 0);
+		json_object *key_name = member(key, "name", json_type_string);
+
+		if (key_name == NULL)
+			report_damage("a key has no name");
+		element->key = pstrdup(json_object_get_string(key_name));
+	}
+	element->view_of = read_view_of(json);
+	element->required = read_names(member(json, "requires", json_type_array));
+	element->implied = read_names(member(json, "implies", json_type_array));
+}
+
+/* Adds what the required dimensions require themselves. */
+static List *
+close_required(const Universe *universe, List *names, const char *name, int depth)
+{
+	const DimensionElement *element = universe_element(universe, name);
+	ListCell   *cell;
+
+	if (element == NULL)
+		report_damage(psprintf("there is no element \"%s\"", name));
+	if (depth > universe->n_elements)
+		report_damage(psprintf("\"%s\" requires itself", name));
+	foreach(cell, element->required)
+		if (strcmp(lfirst(cell), name) != 0)
+			names = close_required(universe, names, lfirst(cell), depth + 1);
+	if (element->key != NULL && !name_in(names, name))
+		names = lappend(names, element->name);
+	return names;
+}
+
+/* Families of elements, of which the first that is there counts. */
+static List *
+read_families(json_object *root, const char *kind)
+{
+	json_object *topology = member(root, "topology", json_type_object);
+	json_object *families = topology == NULL ? NULL : member(topology, kind, json_type_object);
+	List	   *result = NIL;
+
+	if (families != NULL)
+	{
+		json_object_object_foreach(families, key, value)
+		{
+			(void) key;
+			result = lappend(result, read_names(value));
+		}
+	}
+	return result;
+}
+
+static void
+read_universe(Universe *universe, json_object *root)
+{
+	json_object *elements;
+	List	  **closed;
+	int			i = 0;
+
+	if (!json_object_is_type(root, json_type_object) ||
+		(elements = member(root, "elements", json_type_object)) == NULL)
+		report_damage("there are no \"elements\"");
+	universe->elements = palloc0(sizeof(DimensionElement) * json_object_object_length(elements));
+	{
+		json_object_object_foreach(elements, name, value)
+			read_element(&universe->elements[i++], name, value);
+	}
+	universe->n_elements = i;
+	closed = palloc(sizeof(List *) * universe->n_elements);
+	for (i = 0; i < universe->n_elements; i++)
+		closed[i] = close_required(universe, NIL, universe->elements[i].name, 0);
+	for (i = 0; i < universe->n_elements; i++)
+		universe->elements[i].required = closed[i];
+	universe->spatial = read_families(root, "spatial");
+	universe->temporal = read_families(root, "temporal");
+}
+
+/*
+ * Reads the universe, in the current memory context.
+ */
+Universe *
+universe_parse(const char *json)
+{
+	Universe   *universe = palloc0(sizeof(Universe));
+	json_object *root = json_tokener_parse(json);
+
+	if (root == NULL)
+		report_damage("it is not JSON");
+	PG_TRY();
+	{
+		read_universe(universe, root);
+	}
+	PG_FINALLY();
+	{
+		json_object_put(root);
+	}
+	PG_END_TRY();
+	return universe;
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/universe.h
+ *	  The dimension universe of a Butler registry.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_UNIVERSE_H
+#define CATREG_OBSCORE_UNIVERSE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* A dimension, or a combination of dimensions that has records of its own. */
+typedef struct DimensionElement
+{
+	char	   *name;			/* of its table, too */
+	char	   *key;			/* the column of its own key; NULL: a combination */
+	char	   *view_of;		/* the table that it is a column of, or NULL */
+	List	   *required;		/* names, itself included if it is a dimension */
+	List	   *implied;		/* names that its records hold */
+} DimensionElement;
+
+typedef struct Universe
+{
+	int			n_elements;
+	DimensionElement *elements;
+	List	   *spatial;		/* of lists of names: families, the first that is there counts */
+	List	   *temporal;
+} Universe;
+
+extern Universe *universe_parse(const char *json);
+extern const DimensionElement *universe_element(const Universe *universe, const char *name);
+extern bool name_in(const List *names, const char *name);
+
+#endif							/* CATREG_OBSCORE_UNIVERSE_H */
