@@ -235,6 +235,24 @@ query_execute(const char *text)
 }
 
 /*
+ * Executes a statement that is used once, with a snapshot of this moment; see
+ * query_execute_latest().  Returns the number of rows.
+ */
+uint64
+query_execute_once(const char *text)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
+	uint64		n_rows;
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	query_execute_latest(plan, NULL, true);
+	n_rows = SPI_processed;
+	SPI_freeplan(plan);
+	return n_rows;
+}
+
+/*
  * Makes rows known to queries by a name, until SPI_unregister_relation().
  */
 void

@@ -44,6 +44,7 @@ extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);
 extern void query_lock_table(Oid relid, LOCKMODE mode);
 extern void query_execute(const char *text);
+extern uint64 query_execute_once(const char *text);
 extern void query_register_rows(const char *name, TupleDesc desc,
 								Tuplestorestate *rows, uint64 n_rows);
 extern void query_become(Oid role, QueryUser *before);

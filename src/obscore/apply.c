@@ -116,7 +116,7 @@ write_plan(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 	switch (id)
 	{
 		case PLAN_LOCKS:
-			return obscore_write_locks(text, obscore, select, OBSCORE_NEW);
+			return obscore_write_key_locks(text, obscore, select, OBSCORE_NEW);
 		case PLAN_PUT:
 			write_put(text, obscore, select, OBSCORE_NEW);
 			return true;
@@ -192,15 +192,16 @@ kept_plan(const Obscore *obscore, ObscoreSelect *select, PlanId id)
 }
 
 /*
- * Executes one of the statements, with a snapshot of this moment.  Counts rows
- * that were inserted and updated.
+ * Executes one of the statements, with a snapshot of this moment.  Returns the
+ * number of rows, and counts those that were inserted, updated or deleted.
  */
-static void
+static int64
 execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, ObscoreCounts *counts)
 {
 	bool		few = n_rows <= FEW_ROWS;
 	int			level = query_by_index(few);
 	SPIPlanPtr	plan;
+	int64		processed = 0;
 
 	if (few)
 	{
@@ -217,6 +218,7 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 	if (plan != NULL)
 	{
 		query_execute_latest(plan, NULL, true);
+		processed = SPI_processed;
 		if (id == PLAN_REMOVE || id == PLAN_TOUCHED_REMOVE)
 			counts->deleted += SPI_processed;
 		else if (id == PLAN_TOUCHED_PUT)
@@ -232,31 +234,40 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 			SPI_freeplan(plan);
 	}
 	query_settings_back(level);
+	return processed;
 }
 
+/*
+ * Puts the rows of touched datasets, and locks those that are there first.  Where
+ * some are not there somebody else may put them at this moment, and what was
+ * computed before he is waited for is out of date then: the second time all are
+ * locked, by having been written.
+ */
 static void
-run_once(const char *text)
+put_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
+	int64		n_locked = execute(obscore, select, PLAN_TOUCHED_LOCKS, n_rows, counts);
 
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
-	query_execute_latest(plan, NULL, true);
-	SPI_freeplan(plan);
+	execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
+	if (n_locked < n_rows)
+		execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
 }
 
 /*
  * Makes the rows of tags that were inserted, which the transition table OBSCORE_NEW
- * holds.  The records that they are made of are locked first: who changes one
- * of them meanwhile is waited for, and who does so later finds these tags.
+ * holds.  Their foreign keys have locked the records that the tags refer to: who
+ * has changed one of them, or something that leads to one, was waited for, and
+ * who does so later waits, and finds these tags (see obscore_write_locks()).
+ * updated: the tags have taken the place of others, and no such lock.
  *
  * SPI must be connected, with the transition tables registered, and the rights
  * of the table's owner in force; so for the two others.
  */
 void
-obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
+obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, bool updated, ObscoreCounts *counts)
 {
-	execute(obscore, select, PLAN_LOCKS, n_rows, counts);
+	if (updated)
+		execute(obscore, select, PLAN_LOCKS, n_rows, counts);
 	execute(obscore, select, PLAN_PUT, n_rows, counts);
 }
 
@@ -279,8 +290,7 @@ obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_row
 void
 obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	execute(obscore, select, PLAN_TOUCHED_LOCKS, n_rows, counts);
-	execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
+	put_touched(obscore, select, n_rows, counts);
 	execute(obscore, select, PLAN_TOUCHED_REMOVE, n_rows, counts);
 }
 
@@ -295,10 +305,7 @@ obscore_apply_all_touched(const Obscore *obscore, int64 n_rows, ObscoreCounts *c
 	int			level = query_jit_off();
 
 	foreach(cell, obscore->selects)
-	{
-		execute(obscore, lfirst(cell), PLAN_TOUCHED_LOCKS, n_rows, counts);
-		execute(obscore, lfirst(cell), PLAN_TOUCHED_PUT, n_rows, counts);
-	}
+		put_touched(obscore, lfirst(cell), n_rows, counts);
 	initStringInfo(&text);
 	appendStringInfo(&text, "DELETE FROM %s o USING " OBSCORE_TOUCHED " w "
 					 "WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) w.dataset_id",
@@ -311,7 +318,6 @@ obscore_apply_all_touched(const Obscore *obscore, int64 n_rows, ObscoreCounts *c
 		obscore_write_members(&text, obscore, select, query_relation(select->type->tags));
 		appendStringInfoString(&text, ") m WHERE m.dataset_id OPERATOR(pg_catalog.=) w.dataset_id)");
 	}
-	run_once(text.data);
-	counts->deleted += SPI_processed;
+	counts->deleted += query_execute_once(text.data);
 	query_settings_back(level);
 }

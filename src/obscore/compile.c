@@ -180,35 +180,6 @@ join_element(Compiler *c, const char *name)
 	return join->alias;
 }
 
-/*
- * Gives a combination its anchor: the record of a dimension that every row of
- * the combination refers to, and that a put locks, so that who adds a row to the
- * combination and who puts a dataset meet.
- */
-static void
-set_anchor(Compiler *c, ObscoreJoin *join, const char *combination, const char *dimension)
-{
-	const DimensionElement *anchor = universe_element(c->universe, dimension);
-	StringInfoData columns;
-	StringInfoData values;
-	ListCell   *cell;
-
-	initStringInfo(&columns);
-	initStringInfo(&values);
-	foreach(cell, anchor->required)
-	{
-		const char *name = lfirst(cell);
-
-		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
-						 quote_identifier(strcmp(name, dimension) == 0 ? anchor->key : name));
-		appendStringInfo(&values, "%sc.%s", values.len > 0 ? ", " : "", quote_identifier(name));
-	}
-	join->anchor = pstrdup(quote_identifier(dimension));
-	join->anchor_relation = registry_table(c->obscore->registry, dimension);
-	join->anchor_columns = columns.data;
-	join->anchor_values = values.data;
-}
-
 /* ---------------------------------------------------------------- records */
 
 static TemplateType
@@ -654,8 +625,6 @@ exposure_region(Compiler *c)
 	join->lateral = psprintf("(SELECT d.visit FROM %s.visit_definition d WHERE d.instrument OPERATOR(pg_catalog.=) t.instrument "
 							 "AND d.exposure OPERATOR(pg_catalog.=) t.exposure ORDER BY d.visit LIMIT 1)", schema);
 	join->combination = true;
-	set_anchor(c, join, "visit_definition", "exposure");
-	(void) join_element(c, "exposure");
 	c->joins = lappend(c->joins, join);
 
 	alias = "visit_through_exposure";
@@ -674,7 +643,6 @@ exposure_region(Compiler *c)
 	add_key(join, "visit", VISIT_OF_EXPOSURE ".visit");
 	join->depends = list_make1(VISIT_OF_EXPOSURE);
 	join->combination = true;
-	set_anchor(c, join, "visit_detector_region", "visit");
 	c->joins = lappend(c->joins, join);
 	return psprintf("%s.region", alias);
 }
@@ -701,17 +669,10 @@ region_arguments(Compiler *c)
 	foreach(cell, c->universe->spatial)
 	{
 		const char *element = first_of_family(c, lfirst(cell));
-		ObscoreJoin *join;
 
 		if (element == NULL)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", record_field_or_null(c, element, "region"));
-		join = find_join(c, quote_identifier(element));
-		if (join != NULL && join->combination && join->anchor == NULL && has_element(c, "visit"))
-		{
-			(void) join_element(c, "visit");
-			set_anchor(c, join, element, "visit");
-		}
 	}
 	return sql.len == 0 ? NULL : sql.data;
 }

@@ -35,10 +35,6 @@ typedef struct ObscoreJoin
 	List	   *depends;		/* the aliases that the values name, but t */
 	char	   *lateral;		/* joined in this form instead, or NULL */
 	bool		combination;	/* comes and goes with no regard to datasets */
-	char	   *anchor;			/* of a combination: the alias of the record whose lock stands for rows not yet there */
-	Oid			anchor_relation;
-	char	   *anchor_columns; /* the anchor's key, and the same in the combination */
-	char	   *anchor_values;
 } ObscoreJoin;
 
 /* What makes the rows of one dataset type. */
@@ -82,8 +78,10 @@ extern void obscore_write_query(StringInfo text, const Obscore *obscore);
 extern void obscore_write_named(StringInfo text, const Obscore *obscore, const char *alias);
 extern void obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 								   const ObscoreJoin *join, const char *changed);
-extern bool obscore_write_locks(StringInfo text, const Obscore *obscore,
-								const ObscoreSelect *select, const char *source);
+extern bool obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
+								const ObscoreJoin *join, const char *changed);
+extern bool obscore_write_key_locks(StringInfo text, const Obscore *obscore,
+									const ObscoreSelect *select, const char *source);
 
 /* definition.c */
 extern ObscoreConfig *obscore_read_config(const char *json, bool warn);

@@ -221,50 +221,165 @@ obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSel
 	appendStringInfo(text, "SELECT t.dataset_id FROM %s WHERE %s", from.data, where.data);
 }
 
-static char *
-comma_list(const List *parts, const char *prefix)
+/* -------------------------------------------------------------------- locks */
+
+static bool
+in_families(const List *families, const char *name)
 {
-	StringInfoData text;
 	ListCell   *cell;
 
-	initStringInfo(&text);
-	foreach(cell, parts)
-		appendStringInfo(&text, "%s%s%s", text.len > 0 ? ", " : "", prefix, (char *) lfirst(cell));
-	return text.data;
+	foreach(cell, families)
+		if (name_in(lfirst(cell), name))
+			return true;
+	return false;
+}
+
+/* Does a value name this dimension of the tags table? */
+static bool
+is_dimension(const char *value, const char *dimension)
+{
+	return strncmp(value, "t.", 2) == 0 && strcmp(value + 2, quote_identifier(dimension)) == 0;
+}
+
+static bool
+path_names(const List *path, const char *dimension)
+{
+	ListCell   *cell;
+	ListCell   *value;
+
+	foreach(cell, path)
+		foreach(value, ((ObscoreJoin *) lfirst(cell))->values)
+			if (is_dimension(lfirst(value), dimension))
+				return true;
+	return false;
 }
 
 /*
- * Writes a query that locks the records which the rows of some tags are made of
- * against changes, FOR SHARE; the rows of source have the columns of the tags
- * table.  A record that is added to a combination later finds its anchor locked,
- * which is one of the others.  False: there are none.
+ * The dimension whose records stand for the datasets that a join leads to: the
+ * one that narrows them most, and of two such an observation rather than a
+ * detector, at which all observations meet.  NULL: there is none.
+ */
+static const DimensionElement *
+standing_dimension(const Obscore *obscore, const ObscoreSelect *select, const List *path)
+{
+	const Universe *universe = obscore->registry->universe;
+	const DimensionElement *best = NULL;
+	int			best_score = 0;
+	ListCell   *cell;
+
+	foreach(cell, select->type->required)
+	{
+		const DimensionElement *element = universe_element(universe, lfirst(cell));
+		int			score;
+
+		if (element == NULL || element->view_of != NULL || !path_names(path, element->name) ||
+			!OidIsValid(registry_table(obscore->registry, element->name)))
+			continue;
+		score = 2 * list_length(element->required) +
+			(in_families(universe->temporal, element->name) || in_families(universe->spatial, element->name));
+		if (score > best_score)
+		{
+			best = element;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+/* The column of a dimension's table that holds another dimension, or its own key. */
+static const char *
+dimension_column(const DimensionElement *element, const char *dimension)
+{
+	return quote_identifier(strcmp(element->name, dimension) == 0 ? element->key : dimension);
+}
+
+/* The conditions of a join, with the dimension's records, a, in place of the tags. */
+static void
+write_standing_conditions(StringInfo text, const ObscoreJoin *join, const DimensionElement *element)
+{
+	ListCell   *key;
+	ListCell   *value;
+	ListCell   *cell;
+
+	forboth(key, join->keys, value, join->values)
+	{
+		const char *equal = strncmp(lfirst(value), "t.", 2) == 0 ? NULL : lfirst(value);
+
+		foreach(cell, element->required)
+			if (is_dimension(lfirst(value), lfirst(cell)))
+				equal = psprintf("a.%s", dimension_column(element, lfirst(cell)));
+		if (equal != NULL)
+			appendStringInfo(text, " AND %s.%s OPERATOR(pg_catalog.=) %s", join->alias, (char *) lfirst(key), equal);
+	}
+}
+
+/*
+ * Writes a query that waits for whoever is putting datasets whose rows some
+ * changed records take part in, and keeps others from it: FOR UPDATE on records
+ * that the tags refer to, which conflicts with the locks that their foreign keys
+ * take.  changed: see obscore_write_affected().  False: there is nothing to lock.
  */
 bool
-obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
+					const ObscoreJoin *join, const char *changed)
 {
-	StringInfoData counts;
+	List	   *path = add_depends(select, list_make1((void *) join), join);
+	const DimensionElement *element = standing_dimension(obscore, select, path);
 	ListCell   *cell;
+
+	if (element == NULL)
+		return false;
+	appendStringInfo(text, "SELECT 1 FROM %s AS a", query_relation(registry_table(obscore->registry, element->name)));
+	foreach(cell, path)
+	{
+		const ObscoreJoin *other = lfirst(cell);
+
+		appendStringInfo(text, ", %s AS %s", other == join ? changed : query_relation(other->relation), other->alias);
+	}
+	appendStringInfoString(text, " WHERE true");
+	foreach(cell, path)
+		write_standing_conditions(text, lfirst(cell), element);
+	appendStringInfoString(text, " FOR UPDATE OF a");
+	return true;
+}
+
+/*
+ * Writes a query that takes the locks which the foreign keys of tags take, for
+ * the rows of source; an UPDATE of other columns does not take them.  False:
+ * there are none.
+ */
+bool
+obscore_write_key_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	ListCell   *cell;
+	ListCell   *inner;
 	int			n = 0;
+	StringInfoData counts;
 
 	initStringInfo(&counts);
-	foreach(cell, select->joins)
+	foreach(cell, select->type->required)
 	{
-		const ObscoreJoin *join = lfirst(cell);
-		StringInfoData from;
-		StringInfoData where;
+		const DimensionElement *element = universe_element(obscore->registry->universe, lfirst(cell));
+		StringInfoData columns;
+		StringInfoData values;
+		Oid			table;
 
-		if (!OidIsValid(join->relation))
+		if (element == NULL || element->view_of != NULL)
 			continue;
-		initStringInfo(&from);
-		initStringInfo(&where);
-		appendStringInfo(&from, "%s AS t", source);
-		appendStringInfo(&where, "t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
-		write_path(&from, &where, add_depends(select, NIL, join));
+		table = registry_table(obscore->registry, element->name);
+		if (!OidIsValid(table))
+			continue;
+		initStringInfo(&columns);
+		initStringInfo(&values);
+		foreach(inner, element->required)
+		{
+			appendStringInfo(&columns, "%sa.%s", columns.len > 0 ? ", " : "", dimension_column(element, lfirst(inner)));
+			appendStringInfo(&values, "%st.%s", values.len > 0 ? ", " : "", quote_identifier(lfirst(inner)));
+		}
 		n++;
-		appendStringInfo(text, "%s l%d AS MATERIALIZED (SELECT 1 FROM %s AS %s WHERE (%s) OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s WHERE %s) FOR SHARE OF %s)",
-						 n == 1 ? "WITH" : ",", n, query_relation(join->relation), join->alias,
-						 comma_list(join->keys, psprintf("%s.", join->alias)), comma_list(join->values, ""),
-						 from.data, where.data, join->alias);
+		appendStringInfo(text, "%s l%d AS MATERIALIZED (SELECT 1 FROM %s AS a WHERE (%s) OPERATOR(pg_catalog.=) ANY "
+						 "(SELECT %s FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT ") FOR KEY SHARE OF a)",
+						 n == 1 ? "WITH" : ",", n, query_relation(table), columns.data, values.data, source, select->type->id);
 		appendStringInfo(&counts, "%s(SELECT pg_catalog.count(*) FROM l%d)", n == 1 ? "" : ", ", n);
 	}
 	appendStringInfo(text, " SELECT %s", counts.data);

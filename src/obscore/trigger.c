@@ -74,7 +74,7 @@ tags_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdat
 	{
 		n = count_of_type(trigdata->tg_relation, trigdata->tg_newtable, select->type->id);
 		if (n > 0)
-			obscore_apply_put(obscore, select, n, &counts);
+			obscore_apply_put(obscore, select, n, trigdata->tg_oldtable != NULL, &counts);
 	}
 }
 
@@ -90,14 +90,17 @@ changed_rows(const TriggerData *trigdata)
 }
 
 /*
- * A record that comes into a combination is about datasets that may be put at
- * this moment: their putter has locked the anchor.
+ * Waits for whoever puts datasets at this moment that the changed records are
+ * about.
  */
 static void
-lock_anchors(const ObscoreJoin *join)
+lock_putters(const Obscore *obscore, const ObscoreSelect *select, const ObscoreJoin *join, TriggerData *trigdata)
 {
-	query_execute(psprintf("SELECT 1 FROM %s a WHERE (%s) OPERATOR(pg_catalog.=) ANY (SELECT %s FROM " OBSCORE_NEW " c) FOR NO KEY UPDATE",
-						   query_relation(join->anchor_relation), join->anchor_columns, join->anchor_values));
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (obscore_write_locks(&text, obscore, select, join, changed_rows(trigdata)))
+		query_execute_once(text.data);
 }
 
 static void
@@ -114,8 +117,7 @@ records_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trig
 
 		if (join->relation != relid)
 			continue;
-		if (join->anchor != NULL && trigdata->tg_newtable != NULL)
-			lock_anchors(join);
+		lock_putters(obscore, select, join, trigdata);
 		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
 		obscore_write_affected(&text, obscore, select, join, changed_rows(trigdata));
 	}
