@@ -45,10 +45,25 @@ CREATE FUNCTION catreg.obscore_region(encoded text, other text) RETURNS catreg.r
 COMMENT ON FUNCTION catreg.obscore_region(text, text) IS
     'internal: the intersection of the regions of two records';
 
-CREATE FUNCTION catreg.obscore_polygon(region catreg.region) RETURNS catreg.region
+CREATE FUNCTION catreg.obscore_s_ra(region catreg.region) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION catreg.obscore_polygon(catreg.region) IS
-    'internal: the region if it is a convex polygon, else NULL';
+COMMENT ON FUNCTION catreg.obscore_s_ra(catreg.region) IS
+    'internal: the longitude of its centre if the region is a convex polygon, else NULL';
+
+CREATE FUNCTION catreg.obscore_s_dec(region catreg.region) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_s_dec(catreg.region) IS
+    'internal: the latitude of its centre if the region is a convex polygon, else NULL';
+
+CREATE FUNCTION catreg.obscore_s_fov(region catreg.region) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_s_fov(catreg.region) IS
+    'internal: its field of view if the region is a convex polygon, else NULL';
+
+CREATE FUNCTION catreg.obscore_s_region(region catreg.region) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_s_region(catreg.region) IS
+    'internal: its ADQL if the region is a convex polygon, else NULL';
 
 CREATE FUNCTION catreg.obscore_mjd(nanoseconds bigint) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';

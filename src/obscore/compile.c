@@ -744,9 +744,9 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 	if (!has_region)
 		return "NULL";
 	if (strcmp(name, "s_ra") == 0 || strcmp(name, "s_dec") == 0 || strcmp(name, "s_fov") == 0)
-		return psprintf("catreg.%s(footprint.polygon)", name);
+		return psprintf("catreg.obscore_%s(footprint.region)", name);
 	if (strcmp(name, "s_region") == 0)
-		return "catreg.adql(footprint.polygon)";
+		return "catreg.obscore_s_region(footprint.region)";
 	if (strcmp(name, "region") == 0)
 		return "footprint.region";
 	return "NULL";
@@ -796,8 +796,7 @@ footprint_join(const char *arguments)
 	ObscoreJoin *join = palloc0(sizeof(ObscoreJoin));
 
 	join->alias = "footprint";
-	join->lateral = psprintf("(SELECT r.region, catreg.obscore_polygon(r.region) AS polygon FROM "
-							 "(SELECT catreg.obscore_noted(t.dataset_id, 'region', catreg.obscore_region(%s)) AS region OFFSET 0) r OFFSET 0)",
+	join->lateral = psprintf("(SELECT catreg.obscore_noted(t.dataset_id, 'region', catreg.obscore_region(%s)) AS region OFFSET 0)",
 							 arguments);
 	return join;
 }

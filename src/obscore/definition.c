@@ -20,7 +20,7 @@
 
 #include "core/invalidate.h"
 #include "core/query.h"
-#include "obscore/obscore.h"
+#include "obscore/collections.h"
 
 /* Every definition that this backend knows, of Obscore, in TopMemoryContext. */
 static List *definitions = NIL;
@@ -127,6 +127,7 @@ free_retired(void)
 		Obscore    *obscore = lfirst(cell);
 
 		obscore_free_plans(obscore);
+		obscore_forget_collections(obscore);
 		MemoryContextDelete(obscore->context);
 	}
 	list_free(gone);
@@ -225,6 +226,7 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("collection_type \"CHAINED\" is not supported yet")));
 	check_pgsphere(obscore->config);
+	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);
 	compile_selects(obscore);
 	MemoryContextSwitchTo(old);

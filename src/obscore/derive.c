@@ -74,21 +74,26 @@ obscore_region_intersection(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(both);
 }
 
-PG_FUNCTION_INFO_V1(obscore_polygon);
-
 /*
- * obscore_polygon(region) -> region: NULL unless it is a convex polygon, of which
- * alone the peers make spatial columns (daf_butler, default_spatial.py).
+ * The text columns and the angles of a footprint, which the peers make of convex
+ * polygons alone (daf_butler, default_spatial.py): NULL for all others.
  */
-Datum
-obscore_polygon(PG_FUNCTION_ARGS)
-{
-	Region	   *region = PG_GETARG_REGION(0);
-
-	if (region->shape.kind != SHAPE_CONVEX)
-		PG_RETURN_NULL();
-	PG_RETURN_POINTER(region);
+#define SPATIAL_COLUMN(column, function) \
+PG_FUNCTION_INFO_V1(column); \
+Datum \
+column(PG_FUNCTION_ARGS) \
+{ \
+	Region	   *region = PG_GETARG_REGION(0); \
+\
+	if (region->shape.kind != SHAPE_CONVEX) \
+		PG_RETURN_NULL(); \
+	PG_RETURN_DATUM(DirectFunctionCall1(function, PointerGetDatum(region))); \
 }
+
+SPATIAL_COLUMN(obscore_s_ra, region_s_ra)
+SPATIAL_COLUMN(obscore_s_dec, region_s_dec)
+SPATIAL_COLUMN(obscore_s_fov, region_s_fov)
+SPATIAL_COLUMN(obscore_s_region, region_adql)
 
 PG_FUNCTION_INFO_V1(obscore_mjd);
 

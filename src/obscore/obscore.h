@@ -59,6 +59,7 @@ typedef struct Obscore
 	ObscoreConfig *config;
 	List	   *columns;		/* of ObscoreColumn */
 	List	   *selects;		/* of ObscoreSelect */
+	struct ObscoreCollections *collections; /* see collections.c */
 } Obscore;
 
 /* columns.c */
@@ -69,6 +70,7 @@ extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 									  const ObscoreDatasetType *config);
 
 /* query.c */
+extern void obscore_write_collections(StringInfo text, const ObscoreConfig *config);
 extern const char *obscore_column_list(const Obscore *obscore, const char *prefix);
 extern void obscore_write_members(StringInfo text, const Obscore *obscore,
 								  const ObscoreSelect *select, const char *source);

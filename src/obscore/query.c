@@ -34,8 +34,8 @@ obscore_column_list(const Obscore *obscore, const char *prefix)
 }
 
 /* Which collections count, as a condition on collection c. */
-static void
-write_collections(StringInfo text, const ObscoreConfig *config)
+void
+obscore_write_collections(StringInfo text, const ObscoreConfig *config)
 {
 	if (config->collection_type == OBSCORE_TAGGED)
 	{
@@ -70,7 +70,7 @@ obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSele
 		appendStringInfoString(text, tagged ? ", r.name AS run" : ", c.name AS run");
 	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
 					 source, registry->schema, registry->collection_key, registry->tag_key);
-	write_collections(text, obscore->config);
+	obscore_write_collections(text, obscore->config);
 	if (tagged && select->needs_run)
 		appendStringInfo(text, " JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) x.dataset_id"
 						 " JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s",

@@ -187,7 +187,7 @@ obscore_sources(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true);
 	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false);
-	add_source(rsinfo, &seen, obscore->registry->collection, false, true, false);
+	add_source(rsinfo, &seen, obscore->registry->collection, false, true, true);
 	foreach(cell, obscore->selects)
 		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true);
 	/* combinations first: where one relation is joined in two ways, both matter */

@@ -29,17 +29,22 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
-#include "obscore/apply.h"
+#include "obscore/collections.h"
 #include "obscore/touched.h"
 
 PG_FUNCTION_INFO_V1(maintain_obscore);
 
-/* How many rows of a transition table are of a dataset type. */
+/*
+ * How many rows of a transition table are of a dataset type, and in a collection
+ * that counts.
+ */
 static int64
-count_of_type(Relation rel, Tuplestorestate *rows, int64 type)
+count_members(const Obscore *obscore, const ObscoreSelect *select, Relation rel, Tuplestorestate *rows)
 {
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), "dataset_type_id");
-	Oid			atttype = get_atttype(RelationGetRelid(rel), attnum);
+	Oid			relid = RelationGetRelid(rel);
+	AttrNumber	type = get_attnum(relid, "dataset_type_id");
+	AttrNumber	collection = get_attnum(relid, obscore->registry->tag_key);
+	Oid			atttype = get_atttype(relid, type);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
 	int64		n = 0;
@@ -49,9 +54,10 @@ count_of_type(Relation rel, Tuplestorestate *rows, int64 type)
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		bool		isnull;
-		Datum		value = slot_getattr(slot, attnum, &isnull);
+		Datum		value = slot_getattr(slot, type, &isnull);
 
-		if (!isnull && (atttype == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value)) == type)
+		if ((atttype == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value)) == select->type->id &&
+			obscore_collection_counts(obscore, slot_getattr(slot, collection, &isnull)))
 			n++;
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -61,18 +67,19 @@ count_of_type(Relation rel, Tuplestorestate *rows, int64 type)
 static void
 tags_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
 {
+	Relation	rel = trigdata->tg_relation;
 	ObscoreCounts counts = {0};
 	int64		n;
 
 	if (trigdata->tg_oldtable != NULL)
 	{
-		n = count_of_type(trigdata->tg_relation, trigdata->tg_oldtable, select->type->id);
+		n = count_members(obscore, select, rel, trigdata->tg_oldtable);
 		if (n > 0)
 			obscore_apply_removed(obscore, select, n, &counts);
 	}
 	if (trigdata->tg_newtable != NULL)
 	{
-		n = count_of_type(trigdata->tg_relation, trigdata->tg_newtable, select->type->id);
+		n = count_members(obscore, select, rel, trigdata->tg_newtable);
 		if (n > 0)
 			obscore_apply_put(obscore, select, n, trigdata->tg_oldtable != NULL, &counts);
 	}
@@ -125,7 +132,8 @@ records_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trig
 		obscore_touch(obscore, select, text.data, NULL);
 }
 
-/* A collection has got another name, or type. */
+/* A collection has got another name, or type.  One that is deleted takes its tags
+ * along. */
 static void
 collections_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
 {
@@ -159,6 +167,9 @@ apply_event(const Obscore *obscore, TriggerData *trigdata)
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
 	ListCell   *cell;
 
+	/* what is known of collections is not true any more, here or elsewhere */
+	if (relid == obscore->registry->collection)
+		CacheInvalidateRelcache(trigdata->tg_relation);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 	{
 		ObscoreCounts counts = {0};
@@ -172,6 +183,8 @@ apply_event(const Obscore *obscore, TriggerData *trigdata)
 
 		if (relid == select->type->tags)
 			tags_changed(obscore, select, trigdata);
+		else if (relid == obscore->registry->collection && trigdata->tg_newtable == NULL)
+			continue;
 		else if (relid == obscore->registry->collection)
 			collections_changed(obscore, select, trigdata);
 		else if (relid == obscore->registry->dataset)

@@ -25,6 +25,10 @@ typedef struct Region
 #define DatumGetRegion(datum) ((Region *) PG_DETOAST_DATUM(datum))
 #define PG_GETARG_REGION(n) DatumGetRegion(PG_GETARG_DATUM(n))
 
+extern Datum region_s_ra(PG_FUNCTION_ARGS);
+extern Datum region_s_dec(PG_FUNCTION_ARGS);
+extern Datum region_s_fov(PG_FUNCTION_ARGS);
+extern Datum region_adql(PG_FUNCTION_ARGS);
 extern uint8 *region_base64_bytes(const char *at, Size length, Size *n_bytes);
 extern Region *region_of_bytes(const uint8 *bytes, Size n, const char **problem);
 

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/collections.c
+ *	  Which collections count, remembered.
+ *
+ * Most puts are into one run, and most associations into a collection that no
+ * ObsCore table is about: they should not cost a query.  What is remembered goes
+ * with the definition, which is made again when a collection has been changed
+ * (see apply_event() in trigger.c).  The query that makes rows looks again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
+
+#include "core/query.h"
+#include "obscore/collections.h"
+
+static SPIPlanPtr
+make_plan(const Obscore *obscore, Oid type)
+{
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT 1 FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1 AND ",
+					 obscore->registry->schema, obscore->registry->collection_key);
+	obscore_write_collections(&text, obscore->config);
+	plan = SPI_prepare(text.data, 1, &type);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\"", text.data);
+	SPI_keepplan(plan);
+	return plan;
+}
+
+/*
+ * Does a collection count, by its key in the tags tables?  SPI must be connected,
+ * with the rights of the table's owner in force.
+ */
+bool
+obscore_collection_counts(const Obscore *obscore, Datum key)
+{
+	ObscoreCollections *known = obscore->collections;
+	Oid			type = get_atttype(obscore->registry->collection,
+								   get_attnum(obscore->registry->collection, obscore->registry->collection_key));
+	int64		id;
+	bool		counts;
+
+	/* those that go by their names are left to the query */
+	if (type != INT8OID && type != INT4OID)
+		return true;
+	id = type == INT8OID ? DatumGetInt64(key) : DatumGetInt32(key);
+	for (int i = 0; i < known->n; i++)
+		if (known->ids[i] == id)
+			return known->counts[i];
+	if (known->plan == NULL)
+		known->plan = make_plan(obscore, type);
+	query_execute_latest(known->plan, &key, false);
+	counts = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	if (known->n < MAX_COLLECTIONS)
+	{
+		known->ids[known->n] = id;
+		known->counts[known->n] = counts;
+		known->n++;
+	}
+	return counts;
+}
+
+void
+obscore_forget_collections(Obscore *obscore)
+{
+	if (obscore->collections->plan != NULL)
+		SPI_freeplan(obscore->collections->plan);
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/collections.h
+ *	  Which collections count, remembered.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_COLLECTIONS_H
+#define CATREG_OBSCORE_COLLECTIONS_H
+
+#include "executor/spi.h"
+
+#include "obscore/obscore.h"
+
+/* More than these are not remembered: puts go to one run, or a few. */
+#define MAX_COLLECTIONS 32
+
+typedef struct ObscoreCollections
+{
+	SPIPlanPtr	plan;
+	int			n;
+	int64		ids[MAX_COLLECTIONS];
+	bool		counts[MAX_COLLECTIONS];
+} ObscoreCollections;
+
+#define OBSCORE_COLLECTIONS_SIZE sizeof(ObscoreCollections)
+
+extern bool obscore_collection_counts(const Obscore *obscore, Datum key);
+extern void obscore_forget_collections(Obscore *obscore);
+
+#endif							/* CATREG_OBSCORE_COLLECTIONS_H */
