@@ -290,15 +290,15 @@ CREATE FUNCTION catreg.obscore_follow_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    registry regnamespace;
+    dropped regnamespace;
 BEGIN
-    FOR registry IN
+    FOR dropped IN
         DELETE FROM catreg.obscore d USING pg_event_trigger_dropped_objects() o
         WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore
         RETURNING d.registry
     LOOP
-        IF NOT EXISTS (SELECT FROM catreg.obscore d WHERE d.registry = obscore_follow_drop.registry) THEN
-            PERFORM catreg.obscore_remove_triggers(registry);
+        IF NOT EXISTS (SELECT FROM catreg.obscore d WHERE d.registry = dropped) THEN
+            PERFORM catreg.obscore_remove_triggers(dropped);
         END IF;
     END LOOP;
 END

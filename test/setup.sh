@@ -241,7 +241,7 @@ virtualenv()
 
 	python=$(find_python)
 	key=$({ cat "$requirements"; "$python" -V; } | sha256sum | cut -c1-12)
-	folder=$cache/tiled-$1-$key
+	folder=$cache/venv-$1-$key
 	mkdir -p "$cache"
 	locked make_virtualenv "$python" "$folder" "$requirements" >&2 ||
 		die "cannot install the packages of $requirements"

@@ -261,8 +261,7 @@ put_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, Obscore
 {
 	int64		n_locked = execute(obscore, select, PLAN_TOUCHED_LOCKS, n_rows, counts);
 
-	execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
-	if (n_locked < n_rows)
+	if (execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts) > 0 && n_locked < n_rows)
 		execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
 }
 

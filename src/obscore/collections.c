@@ -25,9 +25,10 @@ make_plan(const Obscore *obscore, Oid type)
 	SPIPlanPtr	plan;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT 1 FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1 AND ",
-					 obscore->registry->schema, obscore->registry->collection_key);
+	appendStringInfoString(&text, "SELECT ");
 	obscore_write_collections(&text, obscore->config);
+	appendStringInfo(&text, " FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1",
+					 obscore->registry->schema, obscore->registry->collection_key);
 	plan = SPI_prepare(text.data, 1, &type);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\"", text.data);
@@ -47,6 +48,7 @@ obscore_collection_counts(const Obscore *obscore, Datum key)
 								   get_attnum(obscore->registry->collection, obscore->registry->collection_key));
 	int64		id;
 	bool		counts;
+	bool		isnull;
 
 	/* those that go by their names are left to the query */
 	if (type != INT8OID && type != INT4OID)
@@ -58,7 +60,11 @@ obscore_collection_counts(const Obscore *obscore, Datum key)
 	if (known->plan == NULL)
 		known->plan = make_plan(obscore, type);
 	query_execute_latest(known->plan, &key, false);
-	counts = SPI_processed > 0;
+
+	/* one that was deleted, with its tags, may have counted */
+	if (SPI_processed == 0)
+		return true;
+	counts = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (known->n < MAX_COLLECTIONS)
 	{

@@ -340,11 +340,12 @@ resolve_field(const TemplatePiece *field, TemplateValue *value, void *arg)
 	memset(value, 0, sizeof(*value));
 	if (strcmp(name, "records") == 0)
 		return resolve_record(c, field, value);
-	if (strcmp(name, "obs_id") == 0 && c->obs_id != NULL)
+	if (strcmp(name, "obs_id") == 0)
 	{
-		value->type = TEMPLATE_TEXT;
-		value->sql = c->obs_id;
-		return TEMPLATE_FOUND;
+		/* where it could not be derived nothing can that is made of it */
+		if (c->obs_id == NULL)
+			return TEMPLATE_MISSING;
+		return found_text(value, c->obs_id);
 	}
 	if (strcmp(name, "id") == 0)
 	{
@@ -606,43 +607,44 @@ spectral_value(Compiler *c, bool upper)
 /* -------------------------------------------------------------------- regions */
 
 /*
- * The region of an exposure is that of its visit, which may be defined later: of
- * several the one with the lowest id.
+ * The region of an exposure is that of its visit, with the detector if there is
+ * one.  It may be defined later; of several visits that have one the lowest id
+ * counts, where the client takes any (daf_butler, obscore/_manager.py,
+ * derived_region()).
  */
 static const char *
 exposure_region(Compiler *c)
 {
 	const char *schema = c->obscore->registry->schema;
-	const DimensionElement *detector_region = universe_element(c->universe, "visit_detector_region");
+	bool		detector = name_in(c->dimensions, "detector");
+	const char *table = detector ? "visit_detector_region" : "visit";
+	const char *alias = "region_of_exposure";
 	ObscoreJoin *join;
-	const char *alias;
 
-	if (universe_element(c->universe, "visit_definition") == NULL)
+	if (universe_element(c->universe, "visit_definition") == NULL || universe_element(c->universe, table) == NULL)
 		return NULL;
+
+	/* both tables in one look-up; each of them by itself leads to the datasets */
 	join = add_join(c, VISIT_OF_EXPOSURE, "visit_definition");
 	add_key(join, "instrument", "t.instrument");
 	add_key(join, "exposure", "t.exposure");
-	join->lateral = psprintf("(SELECT d.visit FROM %s.visit_definition d WHERE d.instrument OPERATOR(pg_catalog.=) t.instrument "
-							 "AND d.exposure OPERATOR(pg_catalog.=) t.exposure ORDER BY d.visit LIMIT 1)", schema);
 	join->combination = true;
+	join->path_only = true;
 	c->joins = lappend(c->joins, join);
 
-	alias = "visit_through_exposure";
-	join = add_join(c, alias, "visit");
+	join = add_join(c, alias, table);
 	add_key(join, "instrument", "t.instrument");
-	add_key(join, "id", VISIT_OF_EXPOSURE ".visit");
+	if (detector)
+		add_key(join, "detector", "t.detector");
+	add_key(join, detector ? "visit" : "id", VISIT_OF_EXPOSURE ".visit");
 	join->depends = list_make1(VISIT_OF_EXPOSURE);
-	c->joins = lappend(c->joins, join);
-	if (!name_in(c->dimensions, "detector") || detector_region == NULL)
-		return psprintf("%s.region", alias);
-
-	alias = "region_through_exposure";
-	join = add_join(c, alias, "visit_detector_region");
-	add_key(join, "instrument", "t.instrument");
-	add_key(join, "detector", "t.detector");
-	add_key(join, "visit", VISIT_OF_EXPOSURE ".visit");
-	join->depends = list_make1(VISIT_OF_EXPOSURE);
-	join->combination = true;
+	join->combination = detector;
+	join->lateral = psprintf("(SELECT r.region FROM %s.visit_definition d JOIN %s.%s r "
+							 "ON r.instrument OPERATOR(pg_catalog.=) d.instrument AND r.%s OPERATOR(pg_catalog.=) d.visit%s "
+							 "WHERE d.instrument OPERATOR(pg_catalog.=) t.instrument AND d.exposure OPERATOR(pg_catalog.=) t.exposure "
+							 "ORDER BY d.visit LIMIT 1)",
+							 schema, schema, table, detector ? "visit" : "id",
+							 detector ? " AND r.detector OPERATOR(pg_catalog.=) t.detector" : "");
 	c->joins = lappend(c->joins, join);
 	return psprintf("%s.region", alias);
 }

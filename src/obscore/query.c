@@ -109,6 +109,8 @@ obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelec
 	{
 		const ObscoreJoin *join = lfirst(cell);
 
+		if (join->path_only)
+			continue;
 		if (join->lateral != NULL)
 			appendStringInfo(text, "\nLEFT JOIN LATERAL %s AS %s ON true", join->lateral, join->alias);
 		else

@@ -60,6 +60,10 @@ PG_FUNCTION_INFO_V1(obscore_create_statements);
  * obscore_create_statements(config text, registry, name) -> SETOF text: what makes
  * a table, then, from the second on, its indexes and constraints, which are
  * cheaper when the rows are there.  Warns of what the configuration says in vain.
+ *
+ * No foreign key to the datasets, as the client's own table has: rows follow the
+ * tags, which have one, and a check for each row that is put, and a look-up for
+ * each dataset that is removed, would cost more than all else.
  */
 Datum
 obscore_create_statements(PG_FUNCTION_ARGS)
@@ -99,8 +103,6 @@ obscore_create_statements(PG_FUNCTION_ARGS)
 		add_text(rsinfo, text.data);
 	}
 	add_text(rsinfo, psprintf("CREATE INDEX ON %s USING gist (region)", table));
-	add_text(rsinfo, psprintf("ALTER TABLE %s ADD FOREIGN KEY (registry_dataset_id) REFERENCES %s.dataset (id) ON DELETE CASCADE",
-							  table, obscore->registry->schema));
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -170,7 +170,7 @@ apply_event(const Obscore *obscore, TriggerData *trigdata)
 	/* what is known of collections is not true any more, here or elsewhere */
 	if (relid == obscore->registry->collection)
 		CacheInvalidateRelcache(trigdata->tg_relation);
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == obscore->registry->dataset_type)
 	{
 		ObscoreCounts counts = {0};
 
@@ -260,11 +260,13 @@ apply_safely(const Obscore *obscore, TriggerData *trigdata)
 
 /*
  * A dataset type has come, gone or changed: what was compiled is out of date in
- * every backend, and its tags table may be one that has no triggers yet.
+ * every backend, its tags table may be one that has no triggers yet, and with
+ * another name its datasets may come or go.
  */
 static void
-dataset_types_changed(Relation rel)
+dataset_types_changed(TriggerData *trigdata)
 {
+	Relation	rel = trigdata->tg_relation;
 	List	   *found = obscore_of_registry(RelationGetNamespace(rel));
 	List	   *tables = NIL;
 	ListCell   *cell;
@@ -289,6 +291,12 @@ dataset_types_changed(Relation rel)
 		query_return(&before);
 		SPI_finish();
 	}
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		return;
+	obscore_hold();
+	foreach(cell, obscore_of_registry(RelationGetNamespace(rel)))
+		apply_safely(lfirst(cell), trigdata);
+	obscore_release();
 }
 
 static bool
@@ -333,7 +341,7 @@ maintain_obscore(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	if (RelationGetRelid(trigdata->tg_relation) == ((Obscore *) linitial(found))->registry->dataset_type)
 	{
-		dataset_types_changed(trigdata->tg_relation);
+		dataset_types_changed(trigdata);
 		return PointerGetDatum(NULL);
 	}
 	obscore_hold();

@@ -1,0 +1,239 @@
+"""What an ObsCore table costs the Butler's clients, its building, and one record's update.
+
+Needs the Butler: `run`, as the other benchmarks have it, starts this file with
+CATREG_BUTLER, the Python of an environment of test/peers/requirements-butler.txt.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import harness
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RUNS = ["Cam/raw/all", "Cam/raw/imported", "runs/a", "runs/b"]
+DETECTORS = 100
+SINGLE = 50
+
+
+def run(options):
+    arguments = ["--runs", str(options.runs)]
+    for name in ("put", "datasets"):
+        if hasattr(options, name):
+            arguments += [f"--{name}", str(getattr(options, name))]
+    subprocess.run([os.environ["CATREG_BUTLER"], __file__, *arguments], check=True)
+
+
+# ---------------------------------------------------------------- registries
+
+
+def make(database, visits, manager=None, detectors=DETECTORS):
+    "A registry with so many visits of one exposure each, and no dataset."
+    harness.on_server(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"')
+    repository = kit.Repository(f"{harness.URI}/{database}", "public", os.path.join(harness.FOLDER, database)).create(manager)
+    with repository.client() as butler:
+        insert = butler.registry.insertDimensionData
+        insert("instrument", {"name": "Cam", "class_name": "lsst.obs.Cam", "visit_max": 10**6, "exposure_max": 10**6,
+                              "detector_max": 1000, "visit_system": None})
+        insert("detector", *({**kit.CAM, "id": d, "full_name": f"D{d}", "purpose": "SCIENCE"} for d in range(detectors)))
+        insert("physical_filter", *({**kit.CAM, "name": name, "band": band} for name, band in kit.FILTERS.items()))
+        insert("day_obs", {**kit.CAM, "id": 20240110}, {**kit.CAM, "id": 20240111})
+        insert("group", *({**kit.CAM, "name": f"group {n}"} for n in range(visits)))
+        ordinary = {"zenith_angle": 1.5, "science_program": "p"}
+
+        def when(n):
+            return kit.Timespan(kit.moment(40 * n), kit.moment(40 * n + 30))
+
+        insert("exposure", *(kit.exposure(n, timespan=when(n), **ordinary) for n in range(visits)))
+        # no region of its own: only the detectors' are used, and the client's sky pixels take their time
+        insert("visit", *(kit.visit(n, timespan=when(n), region=None, **ordinary) for n in range(visits)))
+        insert("visit_definition", *({**kit.CAM, "exposure": 1000 + n, "visit": 2000 + n} for n in range(visits)))
+        for n in range(visits):
+            insert("visit_detector_region", *kit.region_records(
+                n, range(detectors), lambda visit, d: kit.polygon(visit * 0.37 % 360, visit % 120 - 60 + d / 50, 0.01)))
+        for name in ("raw", "calexp"):
+            kit.register_type(butler, name, kit.DATASET_TYPES[name])
+        for name in RUNS:
+            butler.collections.register(name)
+        butler.collections.register(kit.TAG, kit.CollectionType.TAGGED)
+    return repository
+
+
+def create_obscore(session, config, name="obscore"):
+    text = json.dumps(config).replace("'", "''")
+    session.run(f"SELECT catreg.create_obscore('{text}'::json, 'public', '{name}')")
+
+
+def with_catreg(repository, database, config):
+    "A copy in which catreg keeps the table."
+    harness.create(database, repository.uri.rsplit("/", 1)[1])
+    with harness.Session(database) as session:
+        session.run("CREATE EXTENSION catreg")
+        create_obscore(session, config)
+    return repository.copied(f"{harness.URI}/{database}", os.path.join(harness.FOLDER, database))
+
+
+# --------------------------------------------------------------- client calls
+
+
+def client_calls(options):
+    visits = max(1, options.put // 10)
+    plain = make("catreg_bench_none", visits, detectors=10)
+    repositories = {"no ObsCore": plain}
+    for kind in ("RUN", "TAGGED"):
+        config = kit.configuration(kind)
+        repositories[f"catreg, {kind}"] = with_catreg(plain, f"catreg_bench_kept_{kind.lower()}", config)
+        repositories[f"the client's manager, {kind}"] = make(
+            f"catreg_bench_client_{kind.lower()}", visits, config, detectors=10)
+    results = harness.rounds(options, list(repositories), lambda way: measure_calls(repositories[way], visits, options))
+    for repository in repositories.values():
+        harness.drop(repository.uri.rsplit("/", 1)[1])
+
+    harness.heading(f"Client calls, {visits * 10:,} datasets each: microseconds a dataset")
+    calls = list(results["no ObsCore"][0])
+    harness.table(["call", *results], [
+        (call, *(harness.spread([r[call] for r in rows], 0) for rows in results.values())) for call in calls])
+    harness.say()
+    harness.table(["ratio of medians to no ObsCore", *list(results)[1:]], [
+        (call, *(harness.ratio(middle(rows, call), middle(results["no ObsCore"], call))
+                 for way, rows in results.items() if way != "no ObsCore")) for call in calls])
+
+
+def middle(rows, call):
+    return statistics.median(row[call] for row in rows)
+
+
+def measure_calls(repository, visits, options):
+    "Each call once, in a fresh copy; what it costs a dataset."
+    took = {}
+    folder = os.path.join(harness.FOLDER, f"run{time.monotonic_ns()}")
+    with harness.copy(repository.uri.rsplit("/", 1)[1]) as database:
+        with repository.copied(f"{harness.URI}/{database}", folder).client() as butler:
+            registry = butler.registry
+
+            def timed(what, number, call):
+                start = time.perf_counter()
+                answer = call()
+                took[what] = (time.perf_counter() - start) / number * 1e6
+                return answer
+
+            kinds = [("calexp", kit.calexp_ids(range(visits), range(10)), "runs/a", "runs/b"),
+                     ("raw", kit.raw_ids(range(visits), range(10)), "Cam/raw/all", "Cam/raw/imported")]
+            for name, ids, first, second in kinds:
+                n = len(ids)
+                dataset_type = butler.get_dataset_type(name)
+                single = [{**d, "detector": 9} for d in ids[:SINGLE]]
+                # the first put pays for the client's caches
+                registry.removeDatasets(registry.insertDatasets(name, ids[:1], run=first))
+                some = [d for i, d in enumerate({d.get("visit", d.get("exposure")): d for d in single}.values()) if i < SINGLE]
+                refs = timed(f"insertDatasets of one {name}", len(some),
+                             lambda: [ref for d in some for ref in registry.insertDatasets(name, [d], run=second)])
+                registry.removeDatasets(refs)
+                refs = timed(f"insertDatasets, {name}", n, lambda: registry.insertDatasets(name, ids, run=first))
+                more = [DatasetRef(dataset_type, ref.dataId, second) for ref in refs]
+                timed(f"_importDatasets, {name}", n, lambda: registry._importDatasets(more, expand=False))
+                timed(f"associate, {name}", n, lambda: registry.associate(kit.TAG, refs))
+                timed(f"disassociate, {name}", n, lambda: registry.disassociate(kit.TAG, refs))
+                timed(f"removeDatasets, {name}", n, lambda: registry.removeDatasets(more))
+    return took
+
+
+# ------------------------------------------------------- building, and updates
+
+
+def fill_in(repository, visits):
+    with repository.client() as butler:
+        for n in range(0, visits, 20):
+            ids = kit.calexp_ids(range(n, min(n + 20, visits)), range(DETECTORS))
+            butler.registry.insertDatasets("calexp", ids, run="runs/a")
+    with harness.Session(repository.uri.rsplit("/", 1)[1]) as session:
+        session.run("VACUUM ANALYZE")
+
+
+def building(options, repository, visits):
+    "Finished rows into a table with the same indexes, or the whole of it."
+    full = "catreg_bench_full"
+    with_catreg(repository, full, kit.configuration())
+    same = "SELECT count(*) FROM obscore"
+
+    def measure(way):
+        with harness.copy(full) as database, harness.Session(database) as session:
+            expected = int(session.run(same)[0])
+            if way == "create_obscore":
+                session.run("SELECT catreg.drop_obscore('obscore')")
+                with harness.Cost(session, memory=True) as cost:
+                    create_obscore(session, kit.configuration())
+                harness.expect("rows", session.run(same)[0], expected)
+            else:
+                session.run("CREATE TABLE finished (LIKE obscore INCLUDING ALL)")
+                session.run("SELECT count(obscore) FROM obscore")
+                with harness.Cost(session, memory=True) as cost:
+                    session.run("INSERT INTO finished SELECT * FROM obscore")
+            return cost
+
+    ways = ["create_obscore", "INSERT ... SELECT of finished rows"]
+    results = harness.rounds(options, ways, measure)
+    harness.drop(full)
+    harness.heading(f"Building the table of {visits * DETECTORS:,} datasets, indexes included")
+    harness.cost_table(results)
+    harness.ratio_table([("create_obscore / finished rows",
+                          lambda of: harness.ratio(*(harness.median(results[way], of) for way in ways)))])
+    harness.say(f"\nPeak of private memory, MB: {harness.megabytes([c.peak for c in results[ways[0]]])}"
+                f" against {harness.megabytes([c.peak for c in results[ways[1]]])}")
+
+
+def updates(options, full, sizes):
+    "One visit of 100 datasets, in registries of several sizes."
+
+    def measure(size):
+        with harness.copy(full[size]) as database, harness.Session(database) as session:
+            session.run("UPDATE visit SET name = name || 'x' WHERE id = 2001")
+            with harness.Cost(session) as cost:
+                for n in range(20):
+                    session.run(f"UPDATE visit SET target_name = 'target {n}' WHERE id = {2000 + n % 10}")
+            return cost
+
+    results = harness.rounds(options, sizes, measure)
+    harness.heading(f"One visit updated, of {DETECTORS} datasets: milliseconds")
+    harness.table(["datasets in the registry", "wall", "backend CPU"], [
+        (f"{size:,}", harness.spread([c.wall * 50 for c in costs]), harness.spread([c.cpu * 50 for c in costs]))
+        for size, costs in results.items()])
+
+
+def whole_registries(options):
+    sizes = [options.datasets // 10, options.datasets]
+    full = {}
+    for size in sizes:
+        visits = max(10, size // DETECTORS)
+        repository = make(f"catreg_bench_{size}", visits)
+        fill_in(repository, visits)
+        if size == sizes[-1]:
+            building(options, repository, visits)
+        full[size] = f"catreg_bench_{size}_kept"
+        with_catreg(repository, full[size], kit.configuration())
+        harness.drop(f"catreg_bench_{size}")
+    updates(options, full, sizes)
+    for database in full.values():
+        harness.drop(database)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--put", type=int, default=2500, help="datasets of a client's call")
+    parser.add_argument("--datasets", type=int, default=100000, help="of the larger registry")
+    options = parser.parse_args()
+    client_calls(options)
+    whole_registries(options)
+
+
+if __name__ == "__main__":
+    sys.path.append(os.path.join(HERE, "..", "peers"))
+    import butlerkit as kit
+    from lsst.daf.butler import DatasetRef
+
+    main()
