@@ -8,11 +8,15 @@ import subprocess
 import closure
 import deletion
 import harness
+import obscore
 import registration
 import scale
 import sky
 
-BENCHMARKS = {"closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run}
+BENCHMARKS = {
+    "closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run,
+    "obscore": obscore.run,
+}
 
 
 def numbers(text):
@@ -27,6 +31,8 @@ def parse():
     parser.add_argument("--inserts", type=int, default=20000)
     parser.add_argument("--big", type=int, default=1000000)
     parser.add_argument("--footprints", type=int, default=1000000)
+    parser.add_argument("--put", type=int, default=2500)
+    parser.add_argument("--datasets", type=int, default=100000)
     parser.add_argument("--chain", type=int, default=1000)
     parser.add_argument("--catalogs", type=numbers, default=[20000, 200000, 2000000])
     return parser.parse_args()
