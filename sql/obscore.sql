@@ -75,6 +75,11 @@ CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
+CREATE FUNCTION catreg.obscore_spectral(filter text, band text, names text[], ends float8[]) RETURNS float8
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_spectral(text, text, text[], float8[]) IS
+    'internal: an end of the spectral range of a filter, else of a band';
+
 -- Steps of create_obscore()
 
 CREATE FUNCTION catreg.obscore_create_statements(config text, registry regnamespace, name name) RETURNS SETOF text

@@ -27,7 +27,8 @@
 #include "core/query.h"
 #include "obscore/apply.h"
 
-#define FEW_ROWS 50
+/* Up to here looking each row up takes less than making a plan. */
+#define FEW_ROWS 1000
 
 typedef enum PlanId
 {
@@ -212,22 +213,12 @@ static int64
 execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, ObscoreCounts *counts)
 {
 	bool		few = n_rows <= FEW_ROWS;
-	int			level = query_by_index(few);
+	int			level = few ? query_by_index(true) : NewGUCNestLevel();
 	SPIPlanPtr	plan;
 	int64		processed = 0;
 
-	if (few)
-	{
-		set_for_now("join_collapse_limit", "1");
-		set_for_now("from_collapse_limit", "1");
-		plan = kept_plan(obscore, select, id);
-	}
-	else
-	{
-		query_settings_back(level);
-		level = NewGUCNestLevel();
-		plan = prepare(obscore, select, id);
-	}
+	set_for_now("join_collapse_limit", "1");
+	plan = few ? kept_plan(obscore, select, id) : prepare(obscore, select, id);
 	if (plan != NULL)
 	{
 		query_execute_latest(plan, NULL, true);

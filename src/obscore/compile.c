@@ -572,7 +572,11 @@ observation_field(Compiler *c, const char *column)
 
 /* ------------------------------------------------------------------ spectral */
 
-/* One end of the filter's range, else of the band's. */
+/*
+ * One end of the filter's range, else of the band's.  One call, since an
+ * expression with a branch for each filter takes longer to get ready than a
+ * single row to make.
+ */
 static char *
 spectral_value(Compiler *c, bool upper)
 {
@@ -581,27 +585,24 @@ spectral_value(Compiler *c, bool upper)
 	Oid			type;
 	const char *band = dimension_value(c, "band", &depends, &type);
 	const char *filter = dimension_value(c, "physical_filter", &depends, &type);
-	StringInfoData cases;
-	StringInfoData sql;
+	StringInfoData names;
+	StringInfoData values;
 
 	if (band == NULL || config->n_spectral == 0)
 		return "NULL";
-	initStringInfo(&cases);
+	initStringInfo(&names);
+	initStringInfo(&values);
 	for (int i = 0; i < config->n_spectral; i++)
 	{
 		bool		known = upper ? config->spectral[i].has_max : config->spectral[i].has_min;
 		double		value = upper ? config->spectral[i].max : config->spectral[i].min;
 
-		appendStringInfo(&cases, " WHEN %s THEN %s", quote_literal_cstr(config->spectral[i].name),
+		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ", quote_literal_cstr(config->spectral[i].name));
+		appendStringInfo(&values, "%s%s", i == 0 ? "" : ", ",
 						 known ? psprintf("'%.17g'::pg_catalog.float8", value) : "NULL");
 	}
-	initStringInfo(&sql);
-	if (filter != NULL)
-		appendStringInfo(&sql, "CASE %s::pg_catalog.text%s ELSE ", filter, cases.data);
-	appendStringInfo(&sql, "CASE %s::pg_catalog.text%s END", band, cases.data);
-	if (filter != NULL)
-		appendStringInfoString(&sql, " END");
-	return sql.data;
+	return psprintf("catreg.obscore_spectral(%s, %s, ARRAY[%s]::pg_catalog.text[], ARRAY[%s]::pg_catalog.float8[])",
+					filter == NULL ? "NULL" : filter, band, names.data, values.data);
 }
 
 /* -------------------------------------------------------------------- regions */

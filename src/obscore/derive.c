@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/tupmacs.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -134,4 +136,47 @@ obscore_fit(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	PG_RETURN_TEXT_P(value);
+}
+
+/* The place of a name among the elements of an array of texts, or -1. */
+static int
+place_of(ArrayType *names, text *name)
+{
+	char	   *at = ARR_DATA_PTR(names);
+	int			n = ArrayGetNItems(ARR_NDIM(names), ARR_DIMS(names));
+
+	for (int i = 0; i < n; i++)
+	{
+		if (VARSIZE_ANY_EXHDR(at) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(VARDATA_ANY(at), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return i;
+		at = (char *) att_align_nominal(at + VARSIZE_ANY(at), TYPALIGN_INT);
+	}
+	return -1;
+}
+
+PG_FUNCTION_INFO_V1(obscore_spectral);
+
+/*
+ * obscore_spectral(filter, band, names text[], ends float8[]) -> float8: the end
+ * that is given for the filter, be it NULL, else for the band.
+ */
+Datum
+obscore_spectral(PG_FUNCTION_ARGS)
+{
+	ArrayType  *names = PG_GETARG_ARRAYTYPE_P(2);
+	int			place = PG_ARGISNULL(0) ? -1 : place_of(names, PG_GETARG_TEXT_PP(0));
+	Datum		end;
+	bool		isnull;
+
+	if (place < 0 && !PG_ARGISNULL(1))
+		place = place_of(names, PG_GETARG_TEXT_PP(1));
+	if (place < 0)
+		PG_RETURN_NULL();
+	place++;
+	end = array_get_element(PG_GETARG_DATUM(3), 1, &place, -1, sizeof(float8), FLOAT8PASSBYVAL,
+							TYPALIGN_DOUBLE, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(end);
 }
