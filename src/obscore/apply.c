@@ -8,10 +8,10 @@
  * make the rows with the query that defines the table, over another source, and
  * write what differs.
  *
- * Few rows and many are planned apart.  For few the plan is kept: nested loops
- * through indexes, in the order in which the query is written, whatever the
- * tables' sizes; the planner would join everything before it looks at the one
- * row that was put.  For many it is made each time, with the true number.
+ * Rows are looked up one by one, through indexes, in the order in which the query
+ * is written: the planner would join everything before it looks at the one row
+ * that was put.  For few rows the plan is kept; it is made again as the tables
+ * grow, since in an empty one every index is as good as another.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +30,9 @@
 /* Up to here looking each row up takes less than making a plan. */
 #define FEW_ROWS 1000
 
+/* A kept plan is made again after so many rows, and then after twice as many. */
+#define FIRST_ROWS 64
+
 typedef enum PlanId
 {
 	PLAN_LOCKS,
@@ -45,6 +48,8 @@ typedef enum PlanId
 typedef struct ObscorePlans
 {
 	SPIPlanPtr	plans[N_PLANS];
+	int64		rows[N_PLANS];	/* that were written by it */
+	int64		limits[N_PLANS];	/* after which it is made again */
 } ObscorePlans;
 
 void
@@ -100,6 +105,18 @@ write_put(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, 
 }
 
 /*
+ * The tags of one dataset, whose id is in the row of that alias.  OFFSET: in a
+ * table without statistics the index of dataset types is as good to the planner
+ * as that of datasets, and leads to all of them.
+ */
+static char *
+tags_by_id(const ObscoreSelect *select, const char *alias)
+{
+	return psprintf("(SELECT * FROM %s y WHERE y.dataset_id OPERATOR(pg_catalog.=) %s.dataset_id OFFSET 0)",
+					query_relation(select->type->tags), alias);
+}
+
+/*
  * Rows of datasets that are not members any more; ids has a column dataset_id, of
  * datasets of this type only.
  */
@@ -109,16 +126,15 @@ write_remove(StringInfo text, const Obscore *obscore, const ObscoreSelect *selec
 	appendStringInfo(text, "DELETE FROM %s o USING (SELECT DISTINCT w.dataset_id FROM %s w) w "
 					 "WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) w.dataset_id AND NOT EXISTS (SELECT FROM (",
 					 query_relation(obscore->table), ids);
-	obscore_write_members(text, obscore, select, query_relation(select->type->tags));
-	appendStringInfoString(text, ") m WHERE m.dataset_id OPERATOR(pg_catalog.=) w.dataset_id)");
+	obscore_write_members(text, obscore, select, tags_by_id(select, "w"));
+	appendStringInfoString(text, ") m)");
 }
 
 /* The tags of the datasets whose ids are in the rows named. */
 static char *
 tags_of(const ObscoreSelect *select, const char *ids)
 {
-	return psprintf("(SELECT y.* FROM %s w JOIN %s y ON y.dataset_id OPERATOR(pg_catalog.=) w.dataset_id)",
-					ids, query_relation(select->type->tags));
+	return psprintf("(SELECT y.* FROM %s w CROSS JOIN LATERAL %s y OFFSET 0)", ids, tags_by_id(select, "w"));
 }
 
 static bool
@@ -180,14 +196,14 @@ prepare(const Obscore *obscore, const ObscoreSelect *select, PlanId id)
 }
 
 static SPIPlanPtr
-kept_plan(const Obscore *obscore, ObscoreSelect *select, PlanId id)
+kept_plan(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows)
 {
 	SPIPlanPtr *slot;
 
 	if (select->plans == NULL)
 		select->plans = MemoryContextAllocZero(obscore->context, sizeof(ObscorePlans));
 	slot = &select->plans->plans[id];
-	if (*slot != NULL && !SPI_plan_is_valid(*slot))
+	if (*slot != NULL && (!SPI_plan_is_valid(*slot) || select->plans->rows[id] > select->plans->limits[id]))
 	{
 		SPIPlanPtr	old = *slot;
 
@@ -201,7 +217,10 @@ kept_plan(const Obscore *obscore, ObscoreSelect *select, PlanId id)
 		if (plan != NULL)
 			SPI_keepplan(plan);
 		*slot = plan;
+		select->plans->limits[id] = Max(FIRST_ROWS, 2 * select->plans->limits[id]);
+		select->plans->rows[id] = 0;
 	}
+	select->plans->rows[id] += n_rows;
 	return *slot;
 }
 
@@ -213,12 +232,12 @@ static int64
 execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, ObscoreCounts *counts)
 {
 	bool		few = n_rows <= FEW_ROWS;
-	int			level = few ? query_by_index(true) : NewGUCNestLevel();
+	int			level = query_by_index(true);
 	SPIPlanPtr	plan;
 	int64		processed = 0;
 
 	set_for_now("join_collapse_limit", "1");
-	plan = few ? kept_plan(obscore, select, id) : prepare(obscore, select, id);
+	plan = few ? kept_plan(obscore, select, id, n_rows) : prepare(obscore, select, id);
 	if (plan != NULL)
 	{
 		query_execute_latest(plan, NULL, true);
@@ -321,8 +340,8 @@ obscore_apply_all_touched(const Obscore *obscore, int64 n_rows, ObscoreCounts *c
 		const ObscoreSelect *select = lfirst(cell);
 
 		appendStringInfoString(&text, " AND NOT EXISTS (SELECT FROM (");
-		obscore_write_members(&text, obscore, select, query_relation(select->type->tags));
-		appendStringInfoString(&text, ") m WHERE m.dataset_id OPERATOR(pg_catalog.=) w.dataset_id)");
+		obscore_write_members(&text, obscore, select, tags_by_id(select, "w"));
+		appendStringInfoString(&text, ") m)");
 	}
 	counts->deleted += query_execute_once(text.data);
 	query_settings_back(level);

@@ -640,8 +640,11 @@ exposure_region(Compiler *c)
 	add_key(join, detector ? "visit" : "id", VISIT_OF_EXPOSURE ".visit");
 	join->depends = list_make1(VISIT_OF_EXPOSURE);
 	join->combination = detector;
-	join->lateral = psprintf("(SELECT r.region FROM %s.visit_definition d JOIN %s.%s r "
-							 "ON r.instrument OPERATOR(pg_catalog.=) d.instrument AND r.%s OPERATOR(pg_catalog.=) d.visit%s "
+
+	/* LATERAL, OFFSET: from the exposure to its visits, never from all visits of the detector */
+	join->lateral = psprintf("(SELECT r.region FROM %s.visit_definition d CROSS JOIN LATERAL "
+							 "(SELECT * FROM %s.%s r WHERE r.instrument OPERATOR(pg_catalog.=) d.instrument "
+							 "AND r.%s OPERATOR(pg_catalog.=) d.visit%s OFFSET 0) r "
 							 "WHERE d.instrument OPERATOR(pg_catalog.=) t.instrument AND d.exposure OPERATOR(pg_catalog.=) t.exposure "
 							 "ORDER BY d.visit LIMIT 1)",
 							 schema, schema, table, detector ? "visit" : "id",
