@@ -14,7 +14,6 @@
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -370,27 +369,10 @@ check_unique(Oid tree, AttrNumber id)
 	table_close(rel, AccessShareLock);
 }
 
-/*
- * Executes a statement about catreg.closure with the rights of its owner; no
- * client may write there himself.  Returns the number of rows.
- */
 static uint64
 execute_on_definitions(const char *text, int nargs, Oid *types, Datum *values)
 {
-	Relation	definitions;
-	QueryUser	before;
-	uint64		n_rows;
-
-	SPI_connect();
-	definitions = table_openrv(makeRangeVar("catreg", "closure", -1), RowExclusiveLock);
-	query_become(RelationGetForm(definitions)->relowner, &before);
-	if (SPI_execute_with_args(text, nargs, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not execute \"%s\"", text);
-	n_rows = SPI_processed;
-	query_return(&before);
-	table_close(definitions, NoLock);
-	SPI_finish();
-	return n_rows;
+	return query_execute_on_definitions("closure", text, nargs, types, values, NULL);
 }
 
 /*

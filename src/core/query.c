@@ -12,15 +12,18 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "core/query.h"
@@ -65,6 +68,19 @@ plan_entry(Oid relid, QueryId query)
 }
 
 /*
+ * SPI_prepare(), or an error.
+ */
+SPIPlanPtr
+query_prepare(const char *text, int nargs, Oid *argtypes)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, nargs, argtypes);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
  * Returns the saved plan of a query about a relation, preparing it where there
  * is none or where the catalogs have changed since.  SPI must be connected.
  *
@@ -92,10 +108,7 @@ query_plan(Oid relid, QueryId query, QueryText write_text, const void *arg,
 
 	initStringInfo(&text);
 	write_text(&text, arg);
-	plan = SPI_prepare(text.data, nargs, argtypes);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text.data,
-			 SPI_result_code_string(SPI_result));
+	plan = query_prepare(text.data, nargs, argtypes);
 	SPI_keepplan(plan);
 	pfree(text.data);
 
@@ -124,8 +137,11 @@ query_forget(Oid relid)
 			entry->forgotten = true;
 }
 
-static void
-set_for_now(const char *name, const char *value)
+/*
+ * Sets a setting until query_settings_back(), or an error.
+ */
+void
+query_set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -142,7 +158,7 @@ query_jit_off(void)
 {
 	int			level = NewGUCNestLevel();
 
-	set_for_now("jit", "off");
+	query_set("jit", "off");
 	return level;
 }
 
@@ -163,15 +179,15 @@ query_by_index(bool possible)
 
 	if (possible)
 	{
-		set_for_now("enable_seqscan", "off");
-		set_for_now("enable_hashjoin", "off");
-		set_for_now("enable_mergejoin", "off");
-		set_for_now("plan_cache_mode", "force_generic_plan");
+		query_set("enable_seqscan", "off");
+		query_set("enable_hashjoin", "off");
+		query_set("enable_mergejoin", "off");
+		query_set("plan_cache_mode", "force_generic_plan");
 	}
 	else
 	{
-		set_for_now("enable_nestloop", "off");
-		set_for_now("plan_cache_mode", "force_custom_plan");
+		query_set("enable_nestloop", "off");
+		query_set("plan_cache_mode", "force_custom_plan");
 	}
 	return level;
 }
@@ -241,11 +257,9 @@ query_execute(const char *text)
 uint64
 query_execute_once(const char *text)
 {
-	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
+	SPIPlanPtr	plan = query_prepare(text, 0, NULL);
 	uint64		n_rows;
 
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
 	query_execute_latest(plan, NULL, true);
 	n_rows = SPI_processed;
 	SPI_freeplan(plan);
@@ -288,6 +302,31 @@ void
 query_return(const QueryUser *before)
 {
 	SetUserIdAndSecContext(before->userid, before->context);
+}
+
+/*
+ * Executes a statement about one of catreg's tables of definitions with the rights
+ * of that table's owner; no client may write there himself.  Returns the number of
+ * rows.
+ */
+uint64
+query_execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
+							 Datum *values, const char *nulls)
+{
+	Relation	definitions;
+	QueryUser	before;
+	uint64		n_rows;
+
+	SPI_connect();
+	definitions = table_openrv(makeRangeVar("catreg", pstrdup(table), -1), RowExclusiveLock);
+	query_become(RelationGetForm(definitions)->relowner, &before);
+	if (SPI_execute_with_args(text, nargs, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", text);
+	n_rows = SPI_processed;
+	query_return(&before);
+	table_close(definitions, NoLock);
+	SPI_finish();
+	return n_rows;
 }
 
 /*

@@ -34,9 +34,11 @@ typedef struct QueryUser
 	int			context;
 } QueryUser;
 
+extern SPIPlanPtr query_prepare(const char *text, int nargs, Oid *argtypes);
 extern SPIPlanPtr query_plan(Oid relid, QueryId query, QueryText write_text,
 							 const void *arg, int nargs, Oid *argtypes);
 extern void query_forget(Oid relid);
+extern void query_set(const char *name, const char *value);
 extern int	query_jit_off(void);
 extern int	query_by_index(bool possible);
 extern void query_settings_back(int level);
@@ -49,6 +51,8 @@ extern void query_register_rows(const char *name, TupleDesc desc,
 								Tuplestorestate *rows, uint64 n_rows);
 extern void query_become(Oid role, QueryUser *before);
 extern void query_return(const QueryUser *before);
+extern uint64 query_execute_on_definitions(const char *table, const char *text, int nargs,
+										   Oid *types, Datum *values, const char *nulls);
 extern const char *query_relation(Oid relid);
 extern const char *query_column(Oid relid, AttrNumber attnum);
 

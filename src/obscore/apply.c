@@ -21,7 +21,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "core/query.h"
@@ -173,12 +172,6 @@ write_plan(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 
 /* ---------------------------------------------------------------- execution */
 
-static void
-set_for_now(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 static SPIPlanPtr
 prepare(const Obscore *obscore, const ObscoreSelect *select, PlanId id)
 {
@@ -188,9 +181,7 @@ prepare(const Obscore *obscore, const ObscoreSelect *select, PlanId id)
 	initStringInfo(&text);
 	if (!write_plan(&text, obscore, select, id))
 		return NULL;
-	plan = SPI_prepare(text.data, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text.data, SPI_result_code_string(SPI_result));
+	plan = query_prepare(text.data, 0, NULL);
 	pfree(text.data);
 	return plan;
 }
@@ -236,7 +227,7 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 	SPIPlanPtr	plan;
 	int64		processed = 0;
 
-	set_for_now("join_collapse_limit", "1");
+	query_set("join_collapse_limit", "1");
 	plan = few ? kept_plan(obscore, select, id, n_rows) : prepare(obscore, select, id);
 	if (plan != NULL)
 	{

@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/lsyscache.h"
 
 #include "core/query.h"
 #include "obscore/collections.h"
@@ -29,9 +28,7 @@ make_plan(const Obscore *obscore, Oid type)
 	obscore_write_collections(&text, obscore->config);
 	appendStringInfo(&text, " FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1",
 					 obscore->registry->schema, obscore->registry->collection_key);
-	plan = SPI_prepare(text.data, 1, &type);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\"", text.data);
+	plan = query_prepare(text.data, 1, &type);
 	SPI_keepplan(plan);
 	return plan;
 }
@@ -44,8 +41,7 @@ bool
 obscore_collection_counts(const Obscore *obscore, Datum key)
 {
 	ObscoreCollections *known = obscore->collections;
-	Oid			type = get_atttype(obscore->registry->collection,
-								   get_attnum(obscore->registry->collection, obscore->registry->collection_key));
+	Oid			type = obscore->registry->collection_type;
 	int64		id;
 	bool		counts;
 	bool		isnull;

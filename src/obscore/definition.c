@@ -288,8 +288,8 @@ load_definitions(void)
 	SPIPlanPtr	plan;
 
 	definition_table = get_relname_relid("obscore", get_namespace_oid("catreg", false));
-	plan = SPI_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o", 0, NULL);
-	if (plan == NULL || query_execute_latest(plan, NULL, false) != SPI_OK_SELECT)
+	plan = query_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o", 0, NULL);
+	if (query_execute_latest(plan, NULL, false) != SPI_OK_SELECT)
 		elog(ERROR, "could not read catreg.obscore");
 	rows = SPI_tuptable;
 	n_rows = SPI_processed;

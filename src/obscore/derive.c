@@ -24,7 +24,7 @@ decode_region(text *encoded)
 	Size		n;
 	const char *problem = "it is not base64";
 	uint8	   *bytes = region_base64_bytes(VARDATA_ANY(encoded), VARSIZE_ANY_EXHDR(encoded), &n);
-	Region	   *region = bytes == NULL ? NULL : region_of_bytes(bytes, n, &problem);
+	Region	   *region = bytes == NULL ? NULL : region_of_bytes(bytes, n, false, &problem);
 
 	if (region == NULL)
 		obscore_note("the record's region cannot be read: %s", problem);

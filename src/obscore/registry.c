@@ -49,9 +49,9 @@ static void
 execute(const char *text, int nargs, Oid *types, Datum *values)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
+	SPIPlanPtr	plan = query_prepare(text, nargs, types);
 
-	if (plan == NULL || query_execute_latest(plan, values, false) != SPI_OK_SELECT)
+	if (query_execute_latest(plan, values, false) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", text);
 	SPI_freeplan(plan);
 	MemoryContextSwitchTo(context);
@@ -111,6 +111,8 @@ registry_open(Oid namespace)
 		registry->tag_key = "collection_name";
 		registry->run_key = "run_name";
 	}
+	registry->collection_type = get_atttype(registry->collection,
+											get_attnum(registry->collection, registry->collection_key));
 	json = registry_attribute(registry, "config:dimensions.json");
 	if (json == NULL)
 		ereport(ERROR,

@@ -25,6 +25,7 @@ typedef struct Registry
 	Universe   *universe;
 	/* collections go by a number or, in older registries, by their names */
 	char	   *collection_key; /* of collection */
+	Oid			collection_type;
 	char	   *tag_key;		/* of the tags tables */
 	char	   *run_key;		/* of dataset */
 	Oid			collection;

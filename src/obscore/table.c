@@ -7,18 +7,14 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "core/compat.h"
 #include "core/query.h"
@@ -206,29 +202,14 @@ obscore_sources(PG_FUNCTION_ARGS)
 }
 
 /*
- * Executes a statement about catreg.obscore with the rights of its owner, for the
- * owner of an ObsCore table; no client may write there himself.  Returns the
- * number of rows.
+ * Executes a statement about catreg.obscore, for the owner of an ObsCore table.
  */
 static uint64
 execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	Relation	definitions;
-	QueryUser	before;
-	uint64		n_rows;
-
 	if (!pg_class_ownercheck(table, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
-	SPI_connect();
-	definitions = table_openrv(makeRangeVar("catreg", "obscore", -1), RowExclusiveLock);
-	query_become(RelationGetForm(definitions)->relowner, &before);
-	if (SPI_execute_with_args(text, nargs, types, values, nulls, false, 0) < 0)
-		elog(ERROR, "could not execute \"%s\"", text);
-	n_rows = SPI_processed;
-	query_return(&before);
-	table_close(definitions, NoLock);
-	SPI_finish();
-	return n_rows;
+	return query_execute_on_definitions("obscore", text, nargs, types, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(obscore_define);

@@ -98,20 +98,35 @@ region_adql(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------ bytes */
 
 /*
+ * A region of bytes in sphgeom's encoding, ours: with our own letters; or NULL, and
+ * what is wrong with them.
+ */
+Region *
+region_of_bytes(const uint8 *bytes, Size n, bool ours, const char **problem)
+{
+	Region	   *region = allocate(SHAPE_DECODED_SIZE(n));
+
+	*problem = shape_decode(bytes, n, ours, &region->shape);
+	if (*problem != NULL)
+		return NULL;
+	set_size(region);
+	return region;
+}
+
+/*
  * Error: invalid_binary_representation.
  */
 static Region *
 decode(const uint8 *bytes, Size n, bool ours)
 {
-	Region	   *region = allocate(SHAPE_DECODED_SIZE(n));
-	const char *problem = shape_decode(bytes, n, ours, &region->shape);
+	const char *problem;
+	Region	   *region = region_of_bytes(bytes, n, ours, &problem);
 
-	if (problem != NULL)
+	if (region == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid encoding of a region of %zu bytes", n),
 				 errdetail("%c%s.", pg_toupper((unsigned char) problem[0]), problem + 1)));
-	set_size(region);
 	return region;
 }
 
@@ -202,21 +217,6 @@ region_base64_bytes(const char *at, Size length, Size *n_bytes)
 	}
 	*n_bytes = to - bytes;
 	return bytes;
-}
-
-/*
- * A region of bytes in sphgeom's encoding; or NULL, and what is wrong with them.
- */
-Region *
-region_of_bytes(const uint8 *bytes, Size n, const char **problem)
-{
-	Region	   *region = allocate(SHAPE_DECODED_SIZE(n));
-
-	*problem = shape_decode(bytes, n, false, &region->shape);
-	if (*problem != NULL)
-		return NULL;
-	set_size(region);
-	return region;
 }
 
 PG_FUNCTION_INFO_V1(region_from_base64);

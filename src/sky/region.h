@@ -30,6 +30,6 @@ extern Datum region_s_dec(PG_FUNCTION_ARGS);
 extern Datum region_s_fov(PG_FUNCTION_ARGS);
 extern Datum region_adql(PG_FUNCTION_ARGS);
 extern uint8 *region_base64_bytes(const char *at, Size length, Size *n_bytes);
-extern Region *region_of_bytes(const uint8 *bytes, Size n, const char **problem);
+extern Region *region_of_bytes(const uint8 *bytes, Size n, bool ours, const char **problem);
 
 #endif							/* CATREG_SKY_REGION_H */
