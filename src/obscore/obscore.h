@@ -14,7 +14,7 @@
 #include "nodes/pg_list.h"
 
 #include "obscore/config.h"
-#include "obscore/registry.h"
+#include "butler/registry.h"
 
 /* A column of the table. */
 typedef struct ObscoreColumn

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * src/obscore/universe.c
+ * src/butler/universe.c
  *	  The dimension universe of a Butler registry.
  *
  * The client stores it as JSON in butler_attributes (config:dimensions.json);
@@ -12,7 +12,7 @@
 
 #include <json.h>
 
-#include "obscore/universe.h"
+#include "butler/universe.h"
 
 bool
 name_in(const List *names, const char *name)

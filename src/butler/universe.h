@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * src/obscore/universe.h
+ * src/butler/universe.h
  *	  The dimension universe of a Butler registry.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CATREG_OBSCORE_UNIVERSE_H
-#define CATREG_OBSCORE_UNIVERSE_H
+#ifndef CATREG_BUTLER_UNIVERSE_H
+#define CATREG_BUTLER_UNIVERSE_H
 
 #include "postgres.h"
 
@@ -34,4 +34,4 @@ extern Universe *universe_parse(const char *json);
 extern const DimensionElement *universe_element(const Universe *universe, const char *name);
 extern bool name_in(const List *names, const char *name);
 
-#endif							/* CATREG_OBSCORE_UNIVERSE_H */
+#endif							/* CATREG_BUTLER_UNIVERSE_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * src/obscore/registry.c
+ * src/butler/registry.c
  *	  What a Butler registry's tables say of themselves.
  *
  * Names are looked up and never computed: the client shortens long ones.
@@ -17,7 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "core/query.h"
-#include "obscore/registry.h"
+#include "butler/registry.h"
 
 /*
  * A table of the registry, or InvalidOid.

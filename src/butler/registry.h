@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * src/obscore/registry.h
+ * src/butler/registry.h
  *	  What a Butler registry's tables say of themselves.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CATREG_OBSCORE_REGISTRY_H
-#define CATREG_OBSCORE_REGISTRY_H
+#ifndef CATREG_BUTLER_REGISTRY_H
+#define CATREG_BUTLER_REGISTRY_H
 
-#include "obscore/universe.h"
+#include "butler/universe.h"
 
 typedef struct DatasetType
 {
@@ -38,4 +38,4 @@ extern char *registry_attribute(const Registry *registry, const char *name);
 extern List *registry_dataset_types(const Registry *registry);
 extern Oid	registry_table(const Registry *registry, const char *name);
 
-#endif							/* CATREG_OBSCORE_REGISTRY_H */
+#endif							/* CATREG_BUTLER_REGISTRY_H */
