@@ -22,12 +22,26 @@
 #include "core/query.h"
 #include "obscore/collections.h"
 
-/* Every definition that this backend knows, of Obscore, in TopMemoryContext. */
+/* A row of catreg.obscore. */
+typedef struct Definition
+{
+	Oid			table;
+	Oid			namespace;		/* of the registry */
+	char	   *config;
+	bool		own_table;
+	Obscore    *compiled;		/* NULL: not yet, or not any more */
+} Definition;
+
+/* All that there are, of Definition, in a memory context of their own. */
 static List *definitions = NIL;
+static MemoryContext definitions_context = NULL;
 static bool definitions_known = false;
 static Oid	definition_table = InvalidOid;
 
-/* Definitions that are not valid any more, and may still be in use. */
+/* Changes whenever something that may have been compiled over does. */
+static uint64 n_messages = 0;
+
+/* Compiled definitions that are not valid any more, and may still be in use. */
 static List *retired = NIL;
 static int	users = 0;
 
@@ -60,15 +74,17 @@ is_about(const Obscore *obscore, Oid relid)
 static void
 forget_obscore(Oid relid)
 {
+	bool		all = relid == InvalidOid || relid == definition_table;
 	ListCell   *cell;
 
-	if (relid == InvalidOid || relid == definition_table)
+	n_messages++;
+	if (all)
 		definitions_known = false;
 	foreach(cell, definitions)
 	{
-		Obscore    *obscore = lfirst(cell);
+		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
-		if (relid == InvalidOid || relid == definition_table || is_about(obscore, relid))
+		if (obscore != NULL && (all || is_about(obscore, relid)))
 			obscore->valid = false;
 	}
 }
@@ -106,9 +122,11 @@ obscore_release(void)
 static void
 retire(Obscore *obscore)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContext old;
 
-	definitions = list_delete_ptr(definitions, obscore);
+	if (obscore == NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
 	retired = lappend(retired, obscore);
 	MemoryContextSwitchTo(old);
 }
@@ -253,30 +271,18 @@ load_row(HeapTuple row, TupleDesc desc)
 	bool		isnull;
 	Oid			table = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 	Oid			namespace = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
-	char	   *json = SPI_getvalue(row, desc, 3);
-	bool		own_table = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
-	ListCell   *cell;
-	Obscore    *obscore;
-	Oid			owner;
-	QueryUser	before;
+	Definition *definition;
 	MemoryContext old;
 
-	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->table == table)
-			return;
-	owner = table_owner(table);
-	if (!OidIsValid(owner) || get_namespace_name(namespace) == NULL)
+	if (!OidIsValid(table_owner(table)) || get_namespace_name(namespace) == NULL)
 		return;
-
-	/* whoever is about to put a dataset may not be allowed to read all of this */
-	query_become(owner, &before);
-	obscore = obscore_make(table, namespace, json, own_table, false);
-	query_return(&before);
-	obscore->owner = owner;
-	obscore->valid = true;
-	MemoryContextSetParent(obscore->context, TopMemoryContext);
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	definitions = lappend(definitions, obscore);
+	old = MemoryContextSwitchTo(definitions_context);
+	definition = palloc0(sizeof(Definition));
+	definition->table = table;
+	definition->namespace = namespace;
+	definition->config = SPI_getvalue(row, desc, 3);
+	definition->own_table = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+	definitions = lappend(definitions, definition);
 	MemoryContextSwitchTo(old);
 }
 
@@ -288,7 +294,7 @@ load_definitions(void)
 	SPIPlanPtr	plan;
 
 	definition_table = get_relname_relid("obscore", get_namespace_oid("catreg", false));
-	plan = query_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o", 0, NULL);
+	plan = query_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o ORDER BY 1", 0, NULL);
 	if (query_execute_latest(plan, NULL, false) != SPI_OK_SELECT)
 		elog(ERROR, "could not read catreg.obscore");
 	rows = SPI_tuptable;
@@ -299,30 +305,30 @@ load_definitions(void)
 	SPI_freeplan(plan);
 }
 
+/* Forgets all definitions.  They are few, and seldom change. */
+static void
+forget_definitions(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, definitions)
+		retire(((Definition *) lfirst(cell))->compiled);
+	definitions = NIL;
+	if (definitions_context == NULL)
+		definitions_context = AllocSetContextCreate(TopMemoryContext, "catreg obscore definitions", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(definitions_context);
+}
+
 /*
- * Brings what this backend knows up to date.
+ * Brings what this backend knows of catreg.obscore up to date.  Compiles nothing:
+ * a registry that has been damaged is no reason to fail here.
  */
 static void
 refresh_definitions(void)
 {
-	bool		stale = !definitions_known;
-	ListCell   *cell;
-	List	   *old = list_copy(definitions);
-
-	foreach(cell, old)
-	{
-		Obscore    *obscore = lfirst(cell);
-
-		if (!obscore->valid)
-		{
-			stale = true;
-			retire(obscore);
-		}
-	}
-	list_free(old);
-	free_retired();
-	if (!stale)
+	if (definitions_known)
 		return;
+	forget_definitions();
 
 	/* a message that arrives from here on may be about rows not seen */
 	definitions_known = true;
@@ -341,17 +347,68 @@ refresh_definitions(void)
 }
 
 /*
- * The definition of a table; good until the next query, unless obscore_hold().
+ * Compiles a definition with the rights of its table's owner: whoever is about to
+ * put a dataset may not be allowed to read all that this takes.
  */
-Obscore *
-obscore_get(Oid table, bool missing_ok)
+static Obscore *
+compile(const Definition *definition)
+{
+	uint64		before_messages = n_messages;
+	Oid			owner = table_owner(definition->table);
+	char	   *config = pstrdup(definition->config);
+	Obscore    *obscore;
+	QueryUser	before;
+
+	SPI_connect();
+	query_become(owner, &before);
+	obscore = obscore_make(definition->table, definition->namespace, config, definition->own_table, false);
+	query_return(&before);
+	obscore->owner = owner;
+	obscore->valid = n_messages == before_messages;
+	MemoryContextSetParent(obscore->context, TopMemoryContext);
+	SPI_finish();
+	return obscore;
+}
+
+static Definition *
+find_definition(Oid table)
 {
 	ListCell   *cell;
 
 	refresh_definitions();
 	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->table == table)
+		if (((Definition *) lfirst(cell))->table == table)
 			return lfirst(cell);
+	return NULL;
+}
+
+/*
+ * The definition of a table, compiled; good until the next query, unless
+ * obscore_hold().
+ */
+Obscore *
+obscore_get(Oid table, bool missing_ok)
+{
+	Definition *definition = find_definition(table);
+	Obscore    *obscore;
+
+	if (definition != NULL && definition->compiled != NULL && definition->compiled->valid)
+		return definition->compiled;
+	if (definition != NULL)
+	{
+		retire(definition->compiled);
+		definition->compiled = NULL;
+		free_retired();
+		obscore = compile(definition);
+
+		/* what was read meanwhile may have had all definitions read again */
+		definition = find_definition(table);
+		if (definition != NULL && definition->compiled == NULL)
+			definition->compiled = obscore;
+		else
+			retire(obscore);
+		return obscore;
+	}
 	if (!missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -361,17 +418,21 @@ obscore_get(Oid table, bool missing_ok)
 }
 
 /*
- * The definitions over the registry in a schema; a list of its own.
+ * The ObsCore tables over the registry in a schema, by their OIDs.
  */
 List *
 obscore_of_registry(Oid namespace)
 {
-	List	   *found = NIL;
+	List	   *tables = NIL;
 	ListCell   *cell;
 
 	refresh_definitions();
 	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->registry->namespace == namespace)
-			found = lappend(found, lfirst(cell));
-	return found;
+	{
+		const Definition *definition = lfirst(cell);
+
+		if (definition->namespace == namespace)
+			tables = lappend_oid(tables, definition->table);
+	}
+	return tables;
 }

@@ -194,48 +194,57 @@ apply_event(const Obscore *obscore, TriggerData *trigdata)
 	}
 }
 
-/* Errors that are the client's, or the server's, and not the derived table's. */
+/*
+ * Errors that are about the client's transaction and not about the derived table:
+ * he has been cancelled, waits for no lock, or has to start again.
+ */
 static bool
 goes_on(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
 	return category == ERRCODE_TRANSACTION_ROLLBACK || category == ERRCODE_OPERATOR_INTERVENTION ||
-		category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
-		category == ERRCODE_INTERNAL_ERROR || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+		sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
 static void
 warn(Oid table, const ErrorData *error)
 {
+	const char *name = get_rel_name(table);
+
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("could not keep ObsCore table \"%s\": %s", get_rel_name(table), error->message),
+			 errmsg("could not keep ObsCore table \"%s\": %s", name == NULL ? "" : name, error->message),
 			 errdetail("The statement was executed without it."),
 			 errhint("catreg.refresh_obscore() brings the table up to date.")));
 }
 
 /*
- * Applies an event to one table within a subtransaction, so that what goes wrong
- * leaves the client's statement alone.
+ * Does something about an ObsCore table, with its owner's rights, within a
+ * subtransaction, so that what goes wrong leaves the client's statement alone.
  */
 static void
-apply_safely(const Obscore *obscore, TriggerData *trigdata)
+do_safely(Oid table, void (*action) (const Obscore *obscore, TriggerData *trigdata), TriggerData *trigdata)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	QueryUser	before;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		SPI_connect();
-		SPI_register_trigger_data(trigdata);
-		query_become(obscore->owner, &before);
-		apply_event(obscore, trigdata);
-		query_return(&before);
-		SPI_finish();
+		const Obscore *obscore = obscore_get(table, true);
+		QueryUser	before;
+
+		if (obscore != NULL)
+		{
+			SPI_connect();
+			SPI_register_trigger_data(trigdata);
+			query_become(obscore->owner, &before);
+			action(obscore, trigdata);
+			query_return(&before);
+			SPI_finish();
+		}
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -252,10 +261,31 @@ apply_safely(const Obscore *obscore, TriggerData *trigdata)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		warn(obscore->table, error);
+		warn(table, error);
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
+}
+
+static void
+do_for_all(Oid namespace, void (*action) (const Obscore *obscore, TriggerData *trigdata), TriggerData *trigdata)
+{
+	ListCell   *cell;
+
+	obscore_hold();
+	foreach(cell, obscore_of_registry(namespace))
+		do_safely(lfirst_oid(cell), action, trigdata);
+	obscore_release();
+}
+
+static void
+add_triggers(const Obscore *obscore, TriggerData *trigdata)
+{
+	Oid			type = REGCLASSOID;
+	Datum		value = ObjectIdGetDatum(obscore->table);
+
+	if (SPI_execute_with_args("SELECT catreg.obscore_add_triggers($1)", 1, &type, &value, NULL, false, 0) < 0)
+		elog(ERROR, "could not add triggers");
 }
 
 /*
@@ -266,37 +296,14 @@ apply_safely(const Obscore *obscore, TriggerData *trigdata)
 static void
 dataset_types_changed(TriggerData *trigdata)
 {
-	Relation	rel = trigdata->tg_relation;
-	List	   *found = obscore_of_registry(RelationGetNamespace(rel));
-	List	   *tables = NIL;
-	ListCell   *cell;
+	Oid			namespace = RelationGetNamespace(trigdata->tg_relation);
 
-	foreach(cell, found)
-		tables = lappend_oid(tables, ((Obscore *) lfirst(cell))->table);
-	CacheInvalidateRelcache(rel);
+	CacheInvalidateRelcache(trigdata->tg_relation);
 	CommandCounterIncrement();
-	foreach(cell, tables)
-	{
-		Obscore    *obscore = obscore_get(lfirst_oid(cell), true);
-		QueryUser	before;
-		Oid			type = REGCLASSOID;
-		Datum		value = ObjectIdGetDatum(lfirst_oid(cell));
-
-		if (obscore == NULL)
-			continue;
-		SPI_connect();
-		query_become(obscore->owner, &before);
-		if (SPI_execute_with_args("SELECT catreg.obscore_add_triggers($1)", 1, &type, &value, NULL, false, 0) < 0)
-			elog(ERROR, "could not add triggers");
-		query_return(&before);
-		SPI_finish();
-	}
-	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		return;
-	obscore_hold();
-	foreach(cell, obscore_of_registry(RelationGetNamespace(rel)))
-		apply_safely(lfirst(cell), trigdata);
-	obscore_release();
+	if (trigdata->tg_newtable != NULL)
+		do_for_all(namespace, add_triggers, trigdata);
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		do_for_all(namespace, apply_event, trigdata);
 }
 
 static bool
@@ -315,8 +322,6 @@ maintain_obscore(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
-	List	   *found;
-	ListCell   *cell;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -336,17 +341,9 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_TRUNCATE(event) && is_empty(trigdata->tg_oldtable) && is_empty(trigdata->tg_newtable))
 		return PointerGetDatum(NULL);
 
-	found = obscore_of_registry(RelationGetNamespace(trigdata->tg_relation));
-	if (found == NIL)
-		return PointerGetDatum(NULL);
-	if (RelationGetRelid(trigdata->tg_relation) == ((Obscore *) linitial(found))->registry->dataset_type)
-	{
+	if (strcmp(RelationGetRelationName(trigdata->tg_relation), "dataset_type") == 0)
 		dataset_types_changed(trigdata);
-		return PointerGetDatum(NULL);
-	}
-	obscore_hold();
-	foreach(cell, found)
-		apply_safely(lfirst(cell), trigdata);
-	obscore_release();
+	else
+		do_for_all(RelationGetNamespace(trigdata->tg_relation), apply_event, trigdata);
 	return PointerGetDatum(NULL);
 }
