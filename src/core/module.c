@@ -11,6 +11,7 @@
 
 #include "closure/closure.h"
 #include "core/invalidate.h"
+#include "core/plan_by_key.h"
 #include "core/settings.h"
 #include "obscore/obscore.h"
 #include "sky/leap_seconds.h"
@@ -22,6 +23,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	plan_by_key_init();
 	settings_define();
 	invalidate_init();
 	closure_init();

@@ -228,6 +228,7 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 	int64		processed = 0;
 
 	query_set("join_collapse_limit", "1");
+	query_set("catreg.plan_by_key", "on");
 	plan = few ? kept_plan(obscore, select, id, n_rows) : prepare(obscore, select, id);
 	if (plan != NULL)
 	{

@@ -341,6 +341,11 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_TRUNCATE(event) && is_empty(trigdata->tg_oldtable) && is_empty(trigdata->tg_newtable))
 		return PointerGetDatum(NULL);
 
+	/*
+	 * Foreign keys may have waited for whoever has changed a collection; what he
+	 * has committed is heard of before anything that is remembered is used.
+	 */
+	AcceptInvalidationMessages();
 	if (strcmp(RelationGetRelationName(trigdata->tg_relation), "dataset_type") == 0)
 		dataset_types_changed(trigdata);
 	else
