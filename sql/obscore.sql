@@ -18,10 +18,59 @@ GRANT SELECT ON catreg.obscore TO PUBLIC;
 CREATE TRIGGER signal_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON catreg.obscore
     FOR EACH STATEMENT EXECUTE FUNCTION catreg.signal_change();
 
+CREATE TABLE catreg.obscore_collection (
+    obscore regclass REFERENCES catreg.obscore ON DELETE CASCADE,
+    position int,
+    collection text NOT NULL,
+    PRIMARY KEY (obscore, position)
+);
+COMMENT ON TABLE catreg.obscore_collection IS 'the search paths that the rows of find-first ObsCore tables follow; written by their triggers only';
+COMMENT ON COLUMN catreg.obscore_collection.collection IS 'the collection''s id, or its name where the registry goes by names';
+CREATE INDEX ON catreg.obscore_collection (obscore, collection);
+SELECT pg_catalog.pg_extension_config_dump('catreg.obscore_collection', '');
+GRANT SELECT ON catreg.obscore_collection TO PUBLIC;
+
 CREATE FUNCTION catreg.maintain_obscore() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.maintain_obscore() IS
     'trigger, for each statement: keeps the ObsCore tables of a registry';
+
+CREATE FUNCTION catreg.maintain_obscore_path() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.maintain_obscore_path() IS
+    'constraint trigger, deferred: keeps the find-first ObsCore tables of a registry whose chains have changed';
+
+-- Find-first
+
+CREATE FUNCTION catreg.obscore_data_id(dataset_type bigint, VARIADIC "values" "any") RETURNS uuid
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_data_id(bigint, "any") IS
+    'internal: a key for a dataset type and a data id';
+
+CREATE FUNCTION catreg.obscore_position(obscore regclass, collection bigint) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_position(regclass, bigint) IS
+    'internal: a collection''s place in the search path of an ObsCore table, NULL if it has none';
+
+CREATE FUNCTION catreg.obscore_position(obscore regclass, collection text) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_position(regclass, text) IS
+    'internal: the same where collections go by their names';
+
+CREATE FUNCTION catreg.obscore_search_path(obscore regclass, OUT collection bigint, OUT "position" int)
+    RETURNS SETOF record LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_search_path(regclass) IS
+    'internal: the search path of an ObsCore table';
+
+CREATE FUNCTION catreg.obscore_search_path_names(obscore regclass, OUT collection text, OUT "position" int)
+    RETURNS SETOF record LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'obscore_search_path';
+COMMENT ON FUNCTION catreg.obscore_search_path_names(regclass) IS
+    'internal: the same where collections go by their names';
+
+CREATE FUNCTION catreg.obscore_find_first_indexes(obscore regclass) RETURNS SETOF text
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_find_first_indexes(regclass) IS
+    'internal: what makes the indexes that a find-first ObsCore table needs';
 
 -- Values of columns
 
@@ -98,7 +147,7 @@ COMMENT ON FUNCTION catreg.obscore_missing_columns(text, regnamespace, regclass)
     'internal: the columns of a configuration that a client''s table lacks';
 
 CREATE FUNCTION catreg.obscore_sources(obscore regclass,
-        OUT source regclass, OUT inserts boolean, OUT updates boolean, OUT deletes boolean)
+        OUT source regclass, OUT inserts boolean, OUT updates boolean, OUT deletes boolean, OUT paths boolean)
     RETURNS SETOF record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_sources(regclass) IS
     'internal: the tables that an ObsCore table is made of, and which events on them matter';
@@ -129,7 +178,11 @@ $$
 DECLARE
     s record;
     event record;
+    statement text;
 BEGIN
+    FOR statement IN SELECT * FROM catreg.obscore_find_first_indexes(obscore) LOOP
+        EXECUTE statement;
+    END LOOP;
     FOR s IN SELECT * FROM catreg.obscore_sources(obscore) ORDER BY source LOOP
         FOR event IN
             SELECT * FROM (VALUES ('insert', s.inserts, 'REFERENCING NEW TABLE AS catreg_new'),
@@ -142,6 +195,9 @@ BEGIN
             EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION catreg.maintain_obscore()',
                            'catreg_obscore_' || event.name, event.name, s.source, event.tables);
         END LOOP;
+        CONTINUE WHEN NOT s.paths OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = s.source AND tgname = 'catreg_obscore_path');
+        EXECUTE format('CREATE CONSTRAINT TRIGGER catreg_obscore_path AFTER INSERT OR UPDATE OR DELETE ON %s '
+                       'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION catreg.maintain_obscore_path()', s.source);
     END LOOP;
 END
 $$;
@@ -152,18 +208,31 @@ CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS vo
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
+    -- of what is left: anything at all, anything find-first?
+    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry);
+    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry
+                                  AND o.config->>'collection_type' = 'CHAINED');
     t record;
 BEGIN
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
-        WHERE c.relnamespace = registry AND tgfoid = 'catreg.maintain_obscore'::regproc ORDER BY tgrelid
+        WHERE c.relnamespace = registry
+          AND (NOT kept AND tgfoid = 'catreg.maintain_obscore'::regproc
+               OR NOT find_first AND tgfoid = 'catreg.maintain_obscore_path'::regproc)
+        ORDER BY tgrelid
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
+    END LOOP;
+    FOR t IN
+        SELECT i.oid::regclass AS rel FROM pg_class i
+        WHERE NOT find_first AND i.relnamespace = registry AND i.relkind IN ('i', 'I') AND i.relname LIKE 'catreg\_find\_first\_%'
+    LOOP
+        EXECUTE format('DROP INDEX %s', t.rel);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_remove_triggers(regnamespace) IS
-    'internal: takes the triggers off the tables of a registry';
+    'internal: takes what no ObsCore table needs any more off the tables of a registry';
 
 CREATE FUNCTION catreg.obscore_create_own(config json, registry regnamespace, name name) RETURNS regclass
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
@@ -262,9 +331,7 @@ DECLARE
 BEGIN
     SELECT * INTO d FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
     PERFORM catreg.obscore_undefine(obscore);
-    IF NOT EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = d.registry) THEN
-        PERFORM catreg.obscore_remove_triggers(d.registry);
-    END IF;
+    PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
         EXECUTE format('DROP TABLE %s', obscore);
         RETURN;
@@ -302,9 +369,7 @@ BEGIN
         WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore
         RETURNING d.registry
     LOOP
-        IF NOT EXISTS (SELECT FROM catreg.obscore d WHERE d.registry = dropped) THEN
-            PERFORM catreg.obscore_remove_triggers(dropped);
-        END IF;
+        PERFORM catreg.obscore_remove_triggers(dropped);
     END LOOP;
 END
 $$;

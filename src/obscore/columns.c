@@ -150,5 +150,7 @@ obscore_columns(const ObscoreConfig *config, bool own_table)
 	columns = add_column(columns, "registry_dataset_id", "uuid", OBSCORE_NULL, 0);
 	if (own_table)
 		columns = add_static(columns, own_columns, lengthof(own_columns));
+	if (config->collection_type == OBSCORE_CHAINED)
+		columns = add_column(columns, "registry_data_id", "uuid", OBSCORE_NULL, 0);
 	return add_column(columns, "region", "catreg.region", OBSCORE_NULL, 0);
 }

@@ -24,6 +24,7 @@ typedef struct Compiler
 	const Universe *universe;
 	const DatasetType *type;
 	const ObscoreDatasetType *config;
+	const ObscoreSelect *select;	/* that is being made */
 	List	   *dimensions;		/* names: required, then implied */
 	List	   *joins;			/* of ObscoreJoin */
 	char	   *obs_id;			/* the expression of that column, once it is known */
@@ -747,6 +748,8 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 		return pstrdup(instrument_value(c));
 	if (strcmp(name, "registry_dataset_id") == 0)
 		return "t.dataset_id";
+	if (strcmp(name, "registry_data_id") == 0 && c->obscore->find_first)
+		return obscore_data_id_of(c->select, "t");
 	if (!has_region)
 		return "NULL";
 	if (strcmp(name, "s_ra") == 0 || strcmp(name, "s_dec") == 0 || strcmp(name, "s_fov") == 0)
@@ -815,11 +818,13 @@ ObscoreSelect *
 obscore_compile(const Obscore *obscore, DatasetType *type, const ObscoreDatasetType *config)
 {
 	ObscoreSelect *select = palloc0(sizeof(ObscoreSelect));
-	Compiler	c = {obscore, obscore->registry->universe, type, config};
+	Compiler	c = {obscore, obscore->registry->universe, type, config, select};
 	StringInfoData values;
 	char	   *arguments;
 	ListCell   *cell;
 
+	select->type = type;
+	select->config = config;
 	c.dimensions = group_dimensions(c.universe, type->required);
 	arguments = region_arguments(&c);
 	initStringInfo(&values);
@@ -832,8 +837,6 @@ obscore_compile(const Obscore *obscore, DatasetType *type, const ObscoreDatasetT
 	}
 	if (arguments != NULL)
 		c.joins = lappend(c.joins, footprint_join(arguments));
-	select->type = type;
-	select->config = config;
 	select->joins = c.joins;
 	select->values = values.data;
 	select->needs_run = c.needs_run;

@@ -30,7 +30,7 @@ static const char *const static_columns[] = {
 
 /* What is written beside the configuration's own columns, and by no other */
 static const char *const reserved_columns[] = {
-	"s_ra", "s_dec", "s_fov", "s_region", "registry_dataset_id", "region"
+	"s_ra", "s_dec", "s_fov", "s_region", "registry_dataset_id", "registry_data_id", "region"
 };
 
 /* ObsCore's mandatory columns that the peers lack; a configuration may add them */

@@ -21,6 +21,7 @@
 #include "core/invalidate.h"
 #include "core/query.h"
 #include "obscore/collections.h"
+#include "obscore/path.h"
 
 /* A row of catreg.obscore. */
 typedef struct Definition
@@ -51,8 +52,7 @@ is_about(const Obscore *obscore, Oid relid)
 	ListCell   *cell;
 	ListCell   *inner;
 
-	if (relid == obscore->table || relid == obscore->registry->dataset_type ||
-		relid == obscore->registry->collection)
+	if (relid == obscore->table || relid == obscore->registry->dataset_type)
 		return true;
 	foreach(cell, obscore->selects)
 	{
@@ -84,8 +84,12 @@ forget_obscore(Oid relid)
 	{
 		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
-		if (obscore != NULL && (all || is_about(obscore, relid)))
+		if (obscore == NULL)
+			continue;
+		if (all || is_about(obscore, relid))
 			obscore->valid = false;
+		if (all || relid == obscore->registry->collection || relid == obscore->registry->collection_chain)
+			obscore_collections_changed(obscore);
 	}
 }
 
@@ -239,10 +243,9 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->own_table = own_table;
 	obscore->registry = registry_open(namespace);
 	obscore->config = obscore_read_config(json, warn);
-	if (obscore->config->collection_type == OBSCORE_CHAINED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("collection_type \"CHAINED\" is not supported yet")));
+	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;
+	if (obscore->find_first)
+		obscore->path = palloc0(sizeof(ObscorePath));
 	check_pgsphere(obscore->config);
 	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);

@@ -61,6 +61,8 @@ typedef struct Obscore
 	List	   *columns;		/* of ObscoreColumn */
 	List	   *selects;		/* of ObscoreSelect */
 	struct ObscoreCollections *collections; /* see collections.c */
+	bool		find_first;		/* of each data id the first in a search path */
+	struct ObscorePath *path;	/* of find_first, else NULL; see path.c */
 } Obscore;
 
 /* columns.c */
@@ -73,6 +75,10 @@ extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 /* query.c */
 extern void obscore_write_collections(StringInfo text, const ObscoreConfig *config);
 extern const char *obscore_column_list(const Obscore *obscore, const char *prefix);
+extern char *obscore_data_id_of(const ObscoreSelect *select, const char *alias);
+extern char *obscore_keys(const Obscore *obscore, const ObscoreSelect *select, const char *alias);
+extern char *obscore_same_keys(const Obscore *obscore, const ObscoreSelect *select,
+							   const char *alias, const char *other);
 extern void obscore_write_members(StringInfo text, const Obscore *obscore,
 								  const ObscoreSelect *select, const char *source);
 extern void obscore_write_select(StringInfo text, const Obscore *obscore,

@@ -87,6 +87,8 @@ obscore_create_statements(PG_FUNCTION_ARGS)
 	appendStringInfoChar(&text, ')');
 	add_text(rsinfo, text.data);
 	add_text(rsinfo, psprintf("ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)", table));
+	if (obscore->find_first)
+		add_text(rsinfo, psprintf("ALTER TABLE %s ADD UNIQUE (registry_data_id)", table));
 	for (int i = 0; i < obscore->config->n_indices; i++)
 	{
 		const ObscoreIndex *index = &obscore->config->indices[i];
@@ -148,10 +150,10 @@ obscore_missing_columns(PG_FUNCTION_ARGS)
 }
 
 static void
-add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool updates, bool deletes)
+add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool updates, bool deletes, bool paths)
 {
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, false};
+	Datum		values[5];
+	bool		nulls[5] = {false, false, false, false, false};
 
 	if (list_member_oid(*seen, relation))
 		return;
@@ -160,14 +162,16 @@ add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool 
 	values[1] = BoolGetDatum(inserts);
 	values[2] = BoolGetDatum(updates);
 	values[3] = BoolGetDatum(deletes);
+	values[4] = BoolGetDatum(paths);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(obscore_sources);
 
 /*
- * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes): the
- * tables that rows are made of, and which events on them matter.
+ * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes, paths): the
+ * tables that rows are made of, which events on them matter, and whether they make
+ * up the search path of a find-first table.
  *
  * A record of a dimension is there before any dataset, whose tags refer to it;
  * those of a combination come and go.  A dataset that is deleted takes its tags
@@ -183,11 +187,13 @@ obscore_sources(PG_FUNCTION_ARGS)
 	ListCell   *inner;
 
 	InitMaterializedSRF(fcinfo, 0);
-	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true);
-	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false);
-	add_source(rsinfo, &seen, obscore->registry->collection, false, true, true);
+	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true, false);
+	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false, false);
+	add_source(rsinfo, &seen, obscore->registry->collection, obscore->find_first, true, true, obscore->find_first);
+	if (obscore->find_first)
+		add_source(rsinfo, &seen, obscore->registry->collection_chain, true, true, true, true);
 	foreach(cell, obscore->selects)
-		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true);
+		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true, false);
 	/* combinations first: where one relation is joined in two ways, both matter */
 	for (int combination = 1; combination >= 0; combination--)
 		foreach(cell, obscore->selects)
@@ -196,8 +202,40 @@ obscore_sources(PG_FUNCTION_ARGS)
 				const ObscoreJoin *join = lfirst(inner);
 
 				if (OidIsValid(join->relation) && join->combination == (combination == 1))
-					add_source(rsinfo, &seen, join->relation, join->combination, true, true);
+					add_source(rsinfo, &seen, join->relation, join->combination, true, true, false);
 			}
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(obscore_find_first_indexes);
+
+/*
+ * obscore_find_first_indexes(obscore) -> SETOF text: the statements that make the
+ * indexes by which all datasets of a data id are found; none for a table that is
+ * not find-first.
+ */
+Datum
+obscore_find_first_indexes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const Obscore *obscore = obscore_get(PG_GETARG_OID(0), false);
+	ListCell   *cell;
+	ListCell   *inner;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach(cell, obscore->find_first ? obscore->selects : NIL)
+	{
+		const DatasetType *type = ((ObscoreSelect *) lfirst(cell))->type;
+		StringInfoData text;
+
+		initStringInfo(&text);
+		appendStringInfo(&text, "CREATE INDEX IF NOT EXISTS %s ON %s (dataset_type_id",
+						 quote_identifier(psprintf("catreg_find_first_%s", get_rel_name(type->tags))), query_relation(type->tags));
+		foreach(inner, type->required)
+			appendStringInfo(&text, ", %s", quote_identifier(lfirst(inner)));
+		appendStringInfoChar(&text, ')');
+		add_text(rsinfo, text.data);
+	}
 	return (Datum) 0;
 }
 
