@@ -270,12 +270,13 @@ do_safely(Oid table, Action action, Event *event)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (goes_on(error->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
+		/* in any case: a session is not left in a subtransaction that is not its own */
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (goes_on(error->sqlerrcode))
+			ReThrowError(error);
 		warn(table, error);
 		FreeErrorData(error);
 	}
