@@ -18,3 +18,15 @@ CREATE FUNCTION catreg.match_dataset_types(patterns text[], registry regnamespac
 COMMENT ON FUNCTION catreg.match_dataset_types(text[], regnamespace) IS
     'the dataset types that names, globs and regular expressions (~...) choose';
 
+CREATE FUNCTION catreg.find_datasets(dataset_type text, collections text[], registry regnamespace DEFAULT 'public'::text::regnamespace,
+        data_id jsonb DEFAULT NULL, OUT dataset_id uuid, OUT run text, OUT "position" int)
+    RETURNS SETOF record LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.find_datasets(text, text[], regnamespace, jsonb) IS
+    'the first dataset of each data id on a search path; of those that agree with a data id, or part of one, if it is given';
+
+CREATE FUNCTION catreg.refresh_summaries(collections text[], registry regnamespace DEFAULT 'public'::text::regnamespace,
+        OUT inserted bigint, OUT deleted bigint)
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.refresh_summaries(text[], regnamespace) IS
+    'makes the summaries of collections, and of what chains lead to, say what they hold and nothing else';
+
