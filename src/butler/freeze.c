@@ -183,6 +183,13 @@ name_of(Oid registry, char *key)
 	return name;
 }
 
+static const char *
+thaw_hint(Oid registry, const char *name)
+{
+	return psprintf("catreg.thaw_collections(ARRAY[%s], %s) makes it writable again.",
+					quote_literal_cstr(name), quote_literal_cstr(get_namespace_name(registry)));
+}
+
 static void
 refuse(Oid registry, char *key)
 {
@@ -192,8 +199,7 @@ refuse(Oid registry, char *key)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("collection \"%s\" is frozen", name),
 			 errdetail("Its datasets, its members and its name stay as they are."),
-			 errhint("catreg.thaw_collections(ARRAY[%s], %s) makes it writable again.",
-					 quote_literal_cstr(name), quote_literal_cstr(get_namespace_name(registry)))));
+			 errhint("%s", thaw_hint(registry, name))));
 }
 
 /*
@@ -254,11 +260,20 @@ check_row(TriggerData *trigdata, AttrNumber column)
 }
 
 static void
-check_truncate(Oid registry)
+check_truncate(Relation rel)
 {
+	Oid			registry = RelationGetNamespace(rel);
+
 	for (int i = 0; i < n_frozen; i++)
 		if (frozen[i].registry == registry)
-			refuse(registry, frozen[i].key);
+		{
+			char	   *name = name_of(registry, frozen[i].key);
+
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot truncate \"%s\", since collection \"%s\" is frozen", RelationGetRelationName(rel), name),
+					 errhint("%s", thaw_hint(registry, name))));
+		}
 }
 
 PG_FUNCTION_INFO_V1(refuse_frozen);
@@ -285,7 +300,7 @@ refuse_frozen(PG_FUNCTION_ARGS)
 	refresh_frozen();
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 	{
-		check_truncate(RelationGetNamespace(rel));
+		check_truncate(rel);
 		return PointerGetDatum(NULL);
 	}
 	column = trigdata->tg_trigger->tgnargs == 1 ? get_attnum(RelationGetRelid(rel), trigdata->tg_trigger->tgargs[0]) : InvalidAttrNumber;
