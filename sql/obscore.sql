@@ -30,6 +30,14 @@ CREATE INDEX ON catreg.obscore_collection (obscore, collection);
 SELECT pg_catalog.pg_extension_config_dump('catreg.obscore_collection', '');
 GRANT SELECT ON catreg.obscore_collection TO PUBLIC;
 
+CREATE UNLOGGED TABLE catreg.obscore_journal (
+    obscore oid NOT NULL,
+    relation oid NOT NULL,
+    change smallint,
+    changed jsonb
+);
+COMMENT ON TABLE catreg.obscore_journal IS 'what has been changed in a registry while alter_obscore() makes a table anew; empty otherwise';
+
 CREATE FUNCTION catreg.maintain_obscore() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.maintain_obscore() IS
@@ -322,6 +330,182 @@ END
 $$;
 COMMENT ON FUNCTION catreg.create_obscore(json, regnamespace, text) IS
     'makes an ObsCore table of a Butler registry and keeps it from then on; without a configuration it takes over the client''s own';
+
+CREATE FUNCTION catreg.obscore_begin_alter(obscore regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_begin_alter(regclass) IS
+    'internal: has writers note what they change from here on';
+
+CREATE FUNCTION catreg.obscore_fill_from(obscore regclass, old regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_fill_from(regclass, regclass) IS
+    'internal: makes all rows of a table that is empty, and copies those that another has';
+
+CREATE FUNCTION catreg.obscore_catch_up(obscore regclass, old regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_catch_up(regclass, regclass) IS
+    'internal: applies what writers have noted';
+
+CREATE FUNCTION catreg.obscore_clear_journal(obscore regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_clear_journal(regclass) IS
+    'internal: forgets what writers have noted';
+
+CREATE FUNCTION catreg.obscore_check_alterable(obscore regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    obstacle text;
+BEGIN
+    SELECT o INTO obstacle FROM (
+        SELECT format('trigger "%s"', tgname) FROM pg_trigger WHERE tgrelid = obscore AND NOT tgisinternal
+        UNION ALL SELECT format('row security policy "%s"', polname) FROM pg_policy WHERE polrelid = obscore
+        UNION ALL SELECT format('foreign key "%s"', conname) FROM pg_constraint WHERE contype = 'f' AND obscore IN (conrelid, confrelid)
+        UNION ALL SELECT format('publication "%s"', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = obscore
+        UNION ALL SELECT format('table %s, which inherits from it or is its parent', CASE obscore WHEN inhparent THEN inhrelid ELSE inhparent END::regclass)
+                  FROM pg_inherits WHERE obscore IN (inhrelid, inhparent)
+        UNION ALL SELECT format('materialized view %s', c.oid::regclass)
+                  FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
+                  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = obscore AND c.relkind = 'm') x (o) LIMIT 1;
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('ObsCore table %s cannot be altered because of %s', obscore, obstacle),
+            DETAIL = 'A new table takes its place, to which rights, comments and views are carried over, but nothing else.',
+            HINT = 'Drop it first, and make it again afterwards.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_check_alterable(regclass) IS
+    'internal: refuses a table on which something depends that cannot be carried over';
+
+CREATE FUNCTION catreg.obscore_lock_sources(obscore regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    tables text := (SELECT string_agg(source::text, ', ' ORDER BY source) FROM catreg.obscore_sources(obscore));
+BEGIN
+    -- all at once and without waiting, or two would wait for each other
+    FOR i IN 1 .. 300 LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE NOWAIT', tables);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.01);
+        END;
+    END LOOP;
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_lock_sources(regclass) IS
+    'internal: keeps writers of a registry out until the end of the transaction';
+
+CREATE FUNCTION catreg.obscore_carry_over(old regclass, new regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, new, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                      CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = old AND a.grantee <> c.relowner
+        UNION ALL
+        SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, o.attname, new, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                      CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_attribute o JOIN pg_attribute n ON n.attrelid = new AND n.attname = o.attname AND NOT n.attisdropped, aclexplode(o.attacl) a
+        WHERE o.attrelid = old AND NOT o.attisdropped
+        UNION ALL
+        SELECT format('COMMENT ON TABLE %s IS %L', new, obj_description(old, 'pg_class')) WHERE obj_description(old, 'pg_class') IS NOT NULL
+        UNION ALL
+        SELECT format('COMMENT ON COLUMN %s.%I IS %L', new, o.attname, col_description(old, o.attnum))
+        FROM pg_attribute o JOIN pg_attribute n ON n.attrelid = new AND n.attname = o.attname AND NOT n.attisdropped
+        WHERE o.attrelid = old AND NOT o.attisdropped AND col_description(old, o.attnum) IS NOT NULL
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_carry_over(regclass, regclass) IS
+    'internal: gives a table the rights and comments of another';
+
+CREATE FUNCTION catreg.obscore_take_place(old regclass, new regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    schema regnamespace := (SELECT relnamespace FROM pg_class WHERE oid = old);
+    old_name name := (SELECT relname FROM pg_class WHERE oid = old);
+    new_name name := (SELECT relname FROM pg_class WHERE oid = new);
+    views text[];
+    statement text;
+    i record;
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', old);
+    views := ARRAY(
+        SELECT DISTINCT format('CREATE OR REPLACE VIEW %s%s AS %s', v.oid::regclass,
+                               ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
+        FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = old AND v.relkind = 'v');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, left(old_name, 50) || '_catreg_old');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', new, old_name);
+    FOREACH statement IN ARRAY views LOOP
+        EXECUTE statement;
+    END LOOP;
+    EXECUTE format('DROP TABLE %s', old);
+    FOR i IN SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+             WHERE x.indrelid = new AND starts_with(c.relname, new_name) LOOP
+        EXECUTE format('ALTER INDEX %s.%I RENAME TO %I', schema, i.relname, old_name || substr(i.relname, length(new_name) + 1));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_take_place(regclass, regclass) IS
+    'internal: drops a table and gives another its name, in views, too';
+
+CREATE FUNCTION catreg.alter_obscore(obscore regclass, config json) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    d record;
+    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    statements text[];
+    statement text;
+    made regclass;
+BEGIN
+    PERFORM catreg.obscore_begin_alter(obscore);
+    SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
+    FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = alter_obscore.obscore;
+    IF NOT d.own_table THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('table %s is the client''s own, whose configuration is the registry''s', obscore),
+            HINT = 'Make a table of its own with catreg.create_obscore().';
+    END IF;
+    IF (d.config->>'collection_type' = 'CHAINED') <> (config->>'collection_type' IS NOT DISTINCT FROM 'CHAINED') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the collection_type of table %s cannot be altered from "%s" to "%s"', obscore,
+                             d.config->>'collection_type', config->>'collection_type'),
+            HINT = 'Make another table with catreg.create_obscore().';
+    END IF;
+    PERFORM catreg.obscore_check_alterable(obscore);
+    statements := ARRAY(SELECT catreg.obscore_create_statements(config::text, d.registry, name));
+    EXECUTE statements[1];
+    made := format('%s.%I', d.registry, name)::regclass;
+    EXECUTE format('ALTER TABLE %s OWNER TO %I', made, d.owner);
+    PERFORM catreg.obscore_carry_over(obscore, made);
+    PERFORM catreg.obscore_define(made, d.registry, config, true, NULL);
+    PERFORM catreg.obscore_fill_from(made, obscore);
+    FOREACH statement IN ARRAY statements[2:] LOOP
+        EXECUTE statement;
+    END LOOP;
+    -- from here on writers wait
+    PERFORM catreg.obscore_lock_sources(made);
+    PERFORM catreg.obscore_add_triggers(made);
+    PERFORM catreg.obscore_catch_up(made, obscore);
+    PERFORM catreg.obscore_clear_journal(obscore);
+    PERFORM catreg.obscore_undefine(obscore);
+    PERFORM catreg.obscore_take_place(obscore, made);
+END
+$$;
+COMMENT ON FUNCTION catreg.alter_obscore(regclass, json) IS
+    'gives an ObsCore table another configuration while it is used';
 
 CREATE FUNCTION catreg.drop_obscore(obscore regclass) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS

@@ -831,9 +831,10 @@ obscore_compile(const Obscore *obscore, DatasetType *type, const ObscoreDatasetT
 	foreach(cell, obscore->columns)
 	{
 		const ObscoreColumn *column = lfirst(cell);
+		char	   *value = psprintf("(%s)::%s", column_value(&c, column, arguments != NULL), column->type);
 
-		appendStringInfo(&values, "%s(%s)::%s", values.len > 0 ? ",\n       " : "",
-						 column_value(&c, column, arguments != NULL), column->type);
+		appendStringInfo(&values, "%s%s", values.len > 0 ? ",\n       " : "", value);
+		select->column_values = lappend(select->column_values, value);
 	}
 	if (arguments != NULL)
 		c.joins = lappend(c.joins, footprint_join(arguments));

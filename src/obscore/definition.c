@@ -386,6 +386,21 @@ find_definition(Oid table)
 }
 
 /*
+ * May an event on a relation of the registry be about an ObsCore table?  True where
+ * it is not known.
+ */
+bool
+obscore_may_be_about(Oid table, Oid relid)
+{
+	const Definition *definition = find_definition(table);
+	const Obscore *obscore = definition == NULL ? NULL : definition->compiled;
+
+	return obscore == NULL || !obscore->valid || is_about(obscore, relid) ||
+		relid == obscore->registry->collection || relid == obscore->registry->collection_chain ||
+		relid == obscore->registry->dataset;
+}
+
+/*
  * The definition of a table, compiled; good until the next query, unless
  * obscore_hold().
  */

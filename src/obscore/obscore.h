@@ -44,7 +44,8 @@ typedef struct ObscoreSelect
 	DatasetType *type;
 	const ObscoreDatasetType *config;
 	List	   *joins;			/* in the order of their dependence */
-	char	   *values;			/* for all columns, in their order */
+	List	   *column_values;	/* SQL, for all columns in their order */
+	char	   *values;			/* these as a list */
 	bool		needs_run;
 	struct ObscorePlans *plans; /* see apply.c */
 } ObscoreSelect;
@@ -97,6 +98,7 @@ extern ObscoreConfig *obscore_read_config(const char *json, bool warn);
 extern Obscore *obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool warn);
 extern Obscore *obscore_get(Oid table, bool missing_ok);
 extern List *obscore_of_registry(Oid namespace);
+extern bool obscore_may_be_about(Oid table, Oid relid);
 extern void obscore_hold(void);
 extern void obscore_release(void);
 extern void obscore_init(void);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -166,12 +167,34 @@ add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/*
+ * What no row is made of now, but may be with another configuration: a trigger
+ * cannot be added without keeping writers out, which alter_obscore() does not.
+ */
+static void
+add_other_sources(ReturnSetInfo *rsinfo, List **seen, const Registry *registry)
+{
+	ListCell   *cell;
+
+	SPI_connect();
+	foreach(cell, registry_dataset_types(registry))
+		add_source(rsinfo, seen, ((DatasetType *) lfirst(cell))->tags, true, true, true, false);
+	for (int i = 0; i < registry->universe->n_elements; i++)
+	{
+		Oid			table = registry_table(registry, registry->universe->elements[i].name);
+
+		if (OidIsValid(table) && get_rel_relkind(table) == RELKIND_RELATION)
+			add_source(rsinfo, seen, table, true, true, true, false);
+	}
+	SPI_finish();
+}
+
 PG_FUNCTION_INFO_V1(obscore_sources);
 
 /*
  * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes, paths): the
- * tables that rows are made of, which events on them matter, and whether they make
- * up the search path of a find-first table.
+ * tables that rows are made of or may be, which events on them matter, and whether
+ * they make up the search path of a find-first table.
  *
  * A record of a dimension is there before any dataset, whose tags refer to it;
  * those of a combination come and go.  A dataset that is deleted takes its tags
@@ -204,6 +227,7 @@ obscore_sources(PG_FUNCTION_ARGS)
 				if (OidIsValid(join->relation) && join->combination == (combination == 1))
 					add_source(rsinfo, &seen, join->relation, join->combination, true, true, false);
 			}
+	add_other_sources(rsinfo, &seen, obscore->registry);
 	return (Datum) 0;
 }
 

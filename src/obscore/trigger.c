@@ -5,7 +5,7 @@
  *
  * A table's place in the registry says what an event on it means: new tags are
  * rows to make, removed tags are rows that may have to go, and of anything else
- * it is asked which datasets' rows it takes part in.
+ * it is asked which datasets' rows it takes part in (see change.c).
  *
  * A client's statement never fails because of a derived table: whatever goes
  * wrong here is undone, and a warning.
@@ -29,6 +29,8 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
+#include "obscore/alter.h"
+#include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
 #include "obscore/statement_tags.h"
@@ -101,102 +103,38 @@ changed_rows(const TriggerData *trigdata)
 	return "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")";
 }
 
-/*
- * Waits for whoever puts datasets at this moment that the changed records are
- * about.
- */
-static void
-lock_putters(const Obscore *obscore, const ObscoreSelect *select, const ObscoreJoin *join, TriggerData *trigdata)
+static ObscoreChange
+kind_of_change(TriggerEvent event)
 {
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (obscore_write_locks(&text, obscore, select, join, changed_rows(trigdata)))
-		query_execute_once(text.data);
-}
-
-static void
-records_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
-{
-	Oid			relid = RelationGetRelid(trigdata->tg_relation);
-	StringInfoData text;
-	ListCell   *cell;
-
-	initStringInfo(&text);
-	foreach(cell, select->joins)
-	{
-		const ObscoreJoin *join = lfirst(cell);
-
-		if (join->relation != relid)
-			continue;
-		lock_putters(obscore, select, join, trigdata);
-		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
-		obscore_write_affected(&text, obscore, select, join, changed_rows(trigdata));
-	}
-	if (text.len > 0)
-		obscore_touch(obscore, select, text.data, NULL);
-}
-
-/* A collection has got another name, or type.  One that is deleted takes its tags
- * along. */
-static void
-collections_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
-{
-	const Registry *registry = obscore->registry;
-	const char *changed = changed_rows(trigdata);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT z.dataset_id FROM %s z WHERE z.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " AND z.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
-					 query_relation(select->type->tags), select->type->id, registry->tag_key, registry->collection_key, changed);
-	appendStringInfo(&text, " UNION ALL SELECT d.id FROM %s.dataset d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " AND d.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
-					 registry->schema, select->type->id, registry->run_key, registry->collection_key, changed);
-	obscore_touch_datasets(obscore, select, text.data, NULL);
-}
-
-/* A dataset has got another run, or id. */
-static void
-datasets_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
-{
-	obscore_touch_datasets(obscore, select,
-						   psprintf("SELECT d.id FROM %s d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
-									changed_rows(trigdata), select->type->id), NULL);
+	return TRIGGER_FIRED_BY_INSERT(event) ? CHANGE_INSERT : TRIGGER_FIRED_BY_UPDATE(event) ? CHANGE_UPDATE : CHANGE_DELETE;
 }
 
 static void
 apply_event(const Obscore *obscore, Event *event)
 {
 	TriggerData *trigdata = event->trigdata;
-	const Registry *registry = obscore->registry;
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	bool		all = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == obscore->registry->dataset_type;
 	ListCell   *cell;
 
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == registry->dataset_type)
+	/* whoever makes the table anew meanwhile has to know */
+	if (!obscore_lock_writer(obscore->table))
+		obscore_note_change(obscore, relid, all ? NULL : changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+	if (all)
 	{
 		ObscoreCounts counts = {0};
 
 		obscore_refresh(obscore, &counts);
 		return;
 	}
-
-	/* what a search path has become is seen at the end of the transaction */
-	if (relid == registry->collection_chain ||
-		(relid == registry->collection && (obscore->find_first || trigdata->tg_newtable == NULL)))
-		return;
 	foreach(cell, obscore->selects)
 	{
 		ObscoreSelect *select = lfirst(cell);
 
 		if (relid == select->type->tags)
 			tags_changed(obscore, select, event);
-		else if (relid == registry->collection)
-			collections_changed(obscore, select, trigdata);
-		else if (relid == registry->dataset)
-			datasets_changed(obscore, select, trigdata);
 		else
-			records_changed(obscore, select, trigdata);
+			obscore_apply_change(obscore, select, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	}
 }
 
@@ -291,7 +229,9 @@ do_for_all(Action action, TriggerData *trigdata)
 
 	obscore_hold();
 	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
-		do_safely(lfirst_oid(cell), action, &event);
+		if (!obscore_lock_writer(lfirst_oid(cell)) ||
+			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(trigdata->tg_relation)))
+			do_safely(lfirst_oid(cell), action, &event);
 	obscore_release();
 }
 
