@@ -137,6 +137,16 @@ CREATE FUNCTION catreg.obscore_spectral(filter text, band text, names text[], en
 COMMENT ON FUNCTION catreg.obscore_spectral(text, text, text[], float8[]) IS
     'internal: an end of the spectral range of a filter, else of a band';
 
+CREATE FUNCTION catreg.obscore_pgsphere_region(region catreg.region, type anyelement) RETURNS anyelement
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pgsphere_region(catreg.region, anyelement) IS
+    'internal: the region as pgsphere''s polygon if it is a convex one that pgsphere accepts, else NULL';
+
+CREATE FUNCTION catreg.obscore_pgsphere_position(region catreg.region, type anyelement) RETURNS anyelement
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pgsphere_position(catreg.region, anyelement) IS
+    'internal: its centre as pgsphere''s point if the region is a convex polygon, else NULL';
+
 -- Steps of create_obscore()
 
 CREATE FUNCTION catreg.obscore_create_statements(config text, registry regnamespace, name name) RETURNS SETOF text

@@ -758,6 +758,10 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 		return "catreg.obscore_s_region(footprint.region)";
 	if (strcmp(name, "region") == 0)
 		return "footprint.region";
+	if (config->region_column != NULL && strcmp(name, config->region_column) == 0)
+		return noted(name, psprintf("catreg.obscore_pgsphere_region(footprint.region, NULL::%s)", column->type));
+	if (config->position_column != NULL && strcmp(name, config->position_column) == 0)
+		return noted(name, psprintf("catreg.obscore_pgsphere_position(footprint.region, NULL::%s)", column->type));
 	return "NULL";
 }
 

@@ -364,9 +364,13 @@ obscore_read_spatial_plugins(ObscoreReader *reader, const ObscoreNode *node, voi
 			if (!read_pgsphere(reader, &member, &plugin, target))
 				return false;
 		}
-		else if (strcmp(plugin.class_name, default_class) != 0)
+		else if (strcmp(plugin.class_name, default_class) == 0)
 		{
-			/* the default one makes the columns that are there anyway */
+			/* it makes the columns that are there anyway, in its turn */
+			((ObscoreConfig *) target)->pgsphere_first = ((ObscoreConfig *) target)->region_column != NULL;
+		}
+		else
+		{
 			hint = obscore_reader_format(reader, "Allowed values: %s, %s.", pgsphere_class, default_class);
 			return hint != NULL &&
 				obscore_reader_fail(reader, &class_node, hint, "an unknown plugin");

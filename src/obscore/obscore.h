@@ -21,6 +21,7 @@ typedef struct ObscoreColumn
 {
 	char	   *name;
 	char	   *type;			/* in SQL */
+	Oid			foreign_type;	/* of another extension's, else InvalidOid */
 	ObscoreValueType value_type;
 	int			length;			/* the most characters, 0: any number */
 } ObscoreColumn;

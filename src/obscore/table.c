@@ -23,14 +23,14 @@
 
 /* The peers' index names: the table, "idx", the columns (daf_butler, makeTableStruct()). */
 static char *
-index_name(const char *table, const ObscoreIndex *index)
+index_name(const char *table, int n_columns, const char *const *columns)
 {
 	StringInfoData name;
 
 	initStringInfo(&name);
 	appendStringInfo(&name, "%s_idx", table);
-	for (int i = 0; i < index->n_columns; i++)
-		appendStringInfo(&name, "_%s", index->columns[i]);
+	for (int i = 0; i < n_columns; i++)
+		appendStringInfo(&name, "_%s", columns[i]);
 	if (name.len >= NAMEDATALEN)
 		return "";
 	return pstrdup(quote_identifier(name.data));
@@ -95,11 +95,20 @@ obscore_create_statements(PG_FUNCTION_ARGS)
 		const ObscoreIndex *index = &obscore->config->indices[i];
 
 		resetStringInfo(&text);
-		appendStringInfo(&text, "CREATE INDEX %s ON %s (", index_name(name, index), table);
+		appendStringInfo(&text, "CREATE INDEX %s ON %s (", index_name(name, index->n_columns, index->columns), table);
 		for (int j = 0; j < index->n_columns; j++)
 			appendStringInfo(&text, "%s%s", j == 0 ? "" : ", ", quote_identifier(index->columns[j]));
 		appendStringInfoChar(&text, ')');
 		add_text(rsinfo, text.data);
+	}
+	foreach(cell, obscore->columns)
+	{
+		const ObscoreColumn *column = lfirst(cell);
+		const char *column_name = column->name;
+
+		if (OidIsValid(column->foreign_type))
+			add_text(rsinfo, psprintf("CREATE INDEX %s ON %s USING gist (%s)", index_name(name, 1, &column_name),
+									  table, quote_identifier(column_name)));
 	}
 	add_text(rsinfo, psprintf("CREATE INDEX ON %s USING gist (region)", table));
 	SPI_finish();

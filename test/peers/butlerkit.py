@@ -217,11 +217,11 @@ class Factory(DafButlerRecordFactory):
 class Lenient:
     "Where a template makes the client raise, catreg has NULL. Which ones, is found by leaving them out."
 
-    def __init__(self, config, schema, registry):
+    def __init__(self, config, schema, registry, plugins):
         self.config = config
         regions = LowestVisit(registry)
         self.make_factory = lambda config: Factory(
-            config, schema, registry.dimensions, SpatialObsCorePlugin.load_plugins({}, None), regions
+            config, schema, registry.dimensions, plugins, regions
         )
         self.factory = self.make_factory(config)
         self.failed = {}  # (dataset id, what has no value)
@@ -289,15 +289,15 @@ def expand(registry, ref_list):
 
 
 class Expected:
-    "The rows of a table: columns, and by dataset id the values. `failed` says what could not be made."
+    """The rows of a table: columns, and by dataset id the values. `failed` says what could not be made. Plugins need
+    what they need of the database; without them the configuration's are left out."""
 
-    def __init__(self, butler, config):
-        config = ObsCoreManagerConfig.model_validate({k: v for k, v in config.items() if k != "spatial_plugins"})
+    def __init__(self, butler, config, with_plugins=False):
+        config = ObsCoreManagerConfig.model_validate(config)
         registry = butler._registry
-        schema = ObsCoreSchema(
-            config, SpatialObsCorePlugin.load_plugins({}, None), type(registry._managers.datasets)
-        )
-        make = Lenient(config, schema, registry)
+        plugins = SpatialObsCorePlugin.load_plugins(config.spatial_plugins if with_plugins else {}, registry._db)
+        schema = ObsCoreSchema(config, plugins, type(registry._managers.datasets))
+        make = Lenient(config, schema, registry, plugins)
         collections = [i.name for i in butler.collections.query_info("*") if is_of(config, i)]
         self.columns = list(schema.table_spec.fields.names)
         self.rows = {}
