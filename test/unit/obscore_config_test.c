@@ -23,7 +23,11 @@
 #define TYPE(more) DOCUMENT(more, "")
 #define TOP(more) DOCUMENT("", more)
 #define EXTRA(more) TOP(",\"extra_columns\":{" more "}")
-#define PGSPHERE(config) TOP(",\"spatial_plugins\":{\"p\":{\"cls\":\"lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin\"" config "}}")
+#define PGSPHERE_CLASS "lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin"
+#define DEFAULT_CLASS "lsst.daf.butler.registry.obscore.default_spatial.DefaultSpatialObsCorePlugin"
+#define PLUGIN(name, class) "\"" name "\":{\"cls\":\"" class "\"}"
+#define PLUGINS(plugins) TOP(",\"spatial_plugins\":{" plugins "}")
+#define PGSPHERE(config) PLUGINS("\"p\":{\"cls\":\"" PGSPHERE_CLASS "\"" config "}")
 
 /* As a client stored it: obscore_run.yaml less the plugin */
 static const char stored_run[] =
@@ -419,6 +423,17 @@ test_collections(void)
 	accepts(COLLECTED("CHAINED", ",\"collections\":[\"HSC/*\",\"(\"]"), 0, "globs are no patterns");
 }
 
+/* Do pgsphere's columns come before those of the default plugin? */
+static bool
+pgsphere_first(const char *json)
+{
+	ObscoreConfig *config = parse(json);
+	bool		first = config != NULL && config->pgsphere_first;
+
+	obscore_config_free(&report);
+	return first;
+}
+
 static void
 test_columns(void)
 {
@@ -453,7 +468,9 @@ test_columns(void)
 			"an extra column with pgsphere's name");
 	refuses(TOP(",\"spatial_plugins\":{\"p\":{\"cls\":\"my.Plugin\"}}"), "spatial_plugins.p.cls", "unknown plugin", "PgSphereObsCorePlugin", "another plugin");
 	accepts(PGSPHERE(",\"config\":{\"region_column\":null}"), 0, "pgsphere with its own names");
-	accepts(TOP(",\"spatial_plugins\":{\"d\":{\"cls\":\"lsst.daf.butler.registry.obscore.default_spatial.DefaultSpatialObsCorePlugin\"}}"), 0, "the default plugin");
+	accepts(PLUGINS(PLUGIN("d", DEFAULT_CLASS)), 0, "the default plugin");
+	ok(!pgsphere_first(PLUGINS(PLUGIN("p", PGSPHERE_CLASS))) && !pgsphere_first(PLUGINS(PLUGIN("d", DEFAULT_CLASS) "," PLUGIN("p", PGSPHERE_CLASS))) &&
+	   pgsphere_first(PLUGINS(PLUGIN("p", PGSPHERE_CLASS) "," PLUGIN("d", DEFAULT_CLASS))), "plugins make their columns in turn");
 }
 
 static void
