@@ -27,7 +27,6 @@ COMMENT ON COLUMN registry.kept.obs_id IS 'theirs';
 CREATE VIEW registry.raws WITH (security_barrier) AS SELECT registry_dataset_id, obs_id FROM registry.kept WHERE calib_level = 1;
 CREATE VIEW registry.raws_again AS TABLE registry.raws;
 GRANT SELECT ON registry.raws TO regress_catreg_reader;
-CREATE VIEW shown AS SELECT 1 AS nothing;
 
 CREATE FUNCTION show() RETURNS TABLE (level text, n bigint, obs_ids text, wrong bigint) LANGUAGE plpgsql AS $$
 BEGIN

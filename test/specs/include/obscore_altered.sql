@@ -7,5 +7,6 @@ SELECT catreg.alter_obscore('registry.obscore', '{"collection_type": "RUN", "col
     "extra_columns": {"lsst_run": {"template": "{run}"}}}') $$;
 CREATE FUNCTION registry.alter_first() RETURNS void LANGUAGE sql AS $$
 SELECT catreg.alter_obscore('registry.first', '{"collection_type": "CHAINED", "collections": ["all", "tag"], "facility_name": "F",
-    "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name} {detector}"}},
+    "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name} {detector}"},
+                      "deepCoadd": {"dataproduct_type": "image", "calib_level": 3, "obs_id_fmt": "{tract}"}},
     "extra_columns": {"run": {"template": "{run}"}}}') $$;
