@@ -222,6 +222,21 @@ $$;
 COMMENT ON FUNCTION catreg.obscore_add_triggers(regclass) IS
     'internal: puts the triggers that are missing on the tables of a registry';
 
+CREATE FUNCTION catreg.obscore_has_triggers(obscore regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN (SELECT bool_and(EXISTS (SELECT FROM pg_trigger t
+                                    WHERE t.tgrelid = s.source AND t.tgenabled <> 'D' AND t.tgname = 'catreg_obscore_truncate'))
+            FROM catreg.obscore_sources(obscore) s);
+EXCEPTION WHEN OTHERS THEN
+    -- a registry that has been damaged, or is gone: those that are right are shown all the same
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_has_triggers(regclass) IS
+    'internal: are all triggers there and enabled? NULL where it cannot be told';
+
 CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
@@ -560,7 +575,8 @@ DECLARE
 BEGIN
     FOR dropped IN
         DELETE FROM catreg.obscore d USING pg_event_trigger_dropped_objects() o
-        WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore
+        WHERE (o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore)
+           OR (o.classid = 'pg_namespace'::regclass AND o.objid = d.registry)
         RETURNING d.registry
     LOOP
         PERFORM catreg.obscore_remove_triggers(dropped);
@@ -568,7 +584,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_follow_drop() IS
-    'event trigger: lets go of an ObsCore table that is dropped';
+    'event trigger: lets go of an ObsCore table that is dropped, or whose registry is';
 
 CREATE EVENT TRIGGER catreg_obscore_drop ON sql_drop
     EXECUTE FUNCTION catreg.obscore_follow_drop();
