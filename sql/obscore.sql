@@ -132,6 +132,11 @@ CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
+CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
+    'internal: the integer, NULL where a column of so many bytes does not hold it';
+
 CREATE FUNCTION catreg.obscore_spectral(filter text, band text, names text[], ends float8[]) RETURNS float8
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_spectral(text, text, text[], float8[]) IS
@@ -341,6 +346,10 @@ $$
 BEGIN
     IF registry IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'registry must not be NULL';
+    END IF;
+    IF name = '' OR octet_length(name) > 63 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" cannot be a table''s name', name),
+            HINT = 'Names in PostgreSQL have 1 to 63 bytes.';
     END IF;
     IF config IS NOT NULL THEN
         RETURN catreg.obscore_create_own(config, registry, COALESCE(name, catreg.obscore_table_name(config::text)::text)::name);

@@ -390,6 +390,36 @@ parse_template(const char *text, const char *path)
 	return template;
 }
 
+static void
+check_templates(const ObscoreExtraColumn *extra, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (extra[i].template != NULL)
+			(void) parse_template(extra[i].template, extra[i].template_path);
+}
+
+/*
+ * Errors: a template that is none, be it of a dataset type that the registry does
+ * not have yet.
+ */
+void
+obscore_check_templates(const ObscoreConfig *config)
+{
+	if (config->obs_publisher_did_fmt != NULL)
+		(void) parse_template(config->obs_publisher_did_fmt, "obs_publisher_did_fmt");
+	check_templates(config->extra, config->n_extra);
+	for (int i = 0; i < config->n_dataset_types; i++)
+	{
+		const ObscoreDatasetType *type = &config->dataset_types[i];
+
+		if (type->obs_id_fmt != NULL)
+			(void) parse_template(type->obs_id_fmt, psprintf("dataset_types.%s.obs_id_fmt", type->name));
+		if (type->datalink_url_fmt != NULL)
+			(void) parse_template(type->datalink_url_fmt, psprintf("dataset_types.%s.datalink_url_fmt", type->name));
+		check_templates(type->extra, type->n_extra);
+	}
+}
+
 /*
  * The text that a template makes, as an SQL expression; *missing: a key is not
  * there, and Python would raise a KeyError.
@@ -465,7 +495,10 @@ convert_text(const ObscoreColumn *column, const char *sql)
 	switch (column->value_type)
 	{
 		case OBSCORE_INT:
-			return psprintf("catreg.python_int(%s)", sql);
+			if (strcmp(column->type, "bigint") == 0)
+				return psprintf("catreg.python_int(%s)", sql);
+			return psprintf("catreg.obscore_fit(catreg.python_int(%s), %s)", sql,
+							strcmp(column->type, "smallint") == 0 ? "2" : "4");
 		case OBSCORE_FLOAT:
 			return psprintf("catreg.python_float(%s)", sql);
 		case OBSCORE_BOOL:
@@ -488,7 +521,7 @@ extra_value(Compiler *c, const ObscoreColumn *column, const ObscoreExtraColumn *
 
 	/* one integer as it is: through its text it would come to the same */
 	field = lone_field(parse_template(extra->template, extra->template_path));
-	if (field != NULL && column->value_type == OBSCORE_INT &&
+	if (field != NULL && strcmp(column->type, "bigint") == 0 &&
 		resolve_field(field, &value, c) == TEMPLATE_FOUND &&
 		value.type == TEMPLATE_INT && value.not_null && value.consumed == field->n_accessors)
 		return psprintf("%s", value.sql);

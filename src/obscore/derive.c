@@ -138,6 +138,27 @@ obscore_fit(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(value);
 }
 
+PG_FUNCTION_INFO_V1(obscore_fit_integer);
+
+/*
+ * obscore_fit(value, bytes) -> bigint: NULL where the column's type, of two or
+ * four bytes, does not hold it.
+ */
+Datum
+obscore_fit_integer(PG_FUNCTION_ARGS)
+{
+	int64		value = PG_GETARG_INT64(0);
+	int			bytes = PG_GETARG_INT32(1);
+	int64		most = bytes == 2 ? PG_INT16_MAX : PG_INT32_MAX;
+
+	if (value < -most - 1 || value > most)
+	{
+		obscore_note(INT64_FORMAT " is out of range for a column of %d bytes", value, bytes);
+		PG_RETURN_NULL();
+	}
+	PG_RETURN_INT64(value);
+}
+
 /* The place of a name among the elements of an array of texts, or -1. */
 static int
 place_of(ArrayType *names, text *name)

@@ -73,6 +73,7 @@ extern List *obscore_columns(const ObscoreConfig *config, bool own_table);
 /* compile.c */
 extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 									  const ObscoreDatasetType *config);
+extern void obscore_check_templates(const ObscoreConfig *config);
 
 /* query.c */
 extern void obscore_write_collections(StringInfo text, const ObscoreConfig *config);
