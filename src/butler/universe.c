@@ -37,6 +37,38 @@ universe_element(const Universe *universe, const char *name)
 	return NULL;
 }
 
+/*
+ * The dimension that governs an element, itself perhaps, or NULL.
+ */
+const DimensionElement *
+universe_governor(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *cell;
+
+	foreach(cell, element->required)
+	{
+		const DimensionElement *required = universe_element(universe, lfirst(cell));
+
+		if (required->governor)
+			return required;
+	}
+	return NULL;
+}
+
+/*
+ * Have its records regions?
+ */
+bool
+universe_is_spatial(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *family;
+
+	foreach(family, universe->spatial)
+		if (name_in(lfirst(family), element->name))
+			return true;
+	return false;
+}
+
 static void
 report_damage(const char *what)
 {
@@ -90,10 +122,27 @@ read_view_of(json_object *element)
 	return NULL;
 }
 
+/* Adds the names of the columns that are of type hash. */
+static List *
+read_hashes(List *names, json_object *columns)
+{
+	for (size_t i = 0; columns != NULL && i < json_object_array_length(columns); i++)
+	{
+		json_object *column = json_object_array_get_idx(columns, i);
+		json_object *name = member(column, "name", json_type_string);
+		json_object *type = member(column, "type", json_type_string);
+
+		if (name != NULL && type != NULL && strcmp(json_object_get_string(type), "hash") == 0)
+			names = lappend(names, pstrdup(json_object_get_string(name)));
+	}
+	return names;
+}
+
 static void
 read_element(DimensionElement *element, const char *name, json_object *json)
 {
 	json_object *keys = member(json, "keys", json_type_array);
+	json_object *governor = member(json, "governor", json_type_boolean);
 
 	element->name = pstrdup(name);
 	element->key = NULL;
@@ -107,6 +156,8 @@ read_element(DimensionElement *element, const char *name, json_object *json)
 		element->key = pstrdup(json_object_get_string(key_name));
 	}
 	element->view_of = read_view_of(json);
+	element->governor = governor != NULL && json_object_get_boolean(governor);
+	element->hashes = read_hashes(read_hashes(NIL, keys), member(json, "metadata", json_type_array));
 	element->required = read_names(member(json, "requires", json_type_array));
 	element->implied = read_names(member(json, "implies", json_type_array));
 }
@@ -149,6 +200,23 @@ read_families(json_object *root, const char *kind)
 	return result;
 }
 
+/* Pixelizations, and the one whose overlaps are stored. */
+static void
+read_skypix(Universe *universe, json_object *root)
+{
+	json_object *skypix = member(root, "skypix", json_type_object);
+	json_object *common = skypix == NULL ? NULL : member(skypix, "common", json_type_string);
+
+	if (common != NULL)
+		universe->common_skypix = pstrdup(json_object_get_string(common));
+	if (skypix != NULL)
+	{
+		json_object_object_foreach(skypix, name, value)
+			if (json_object_is_type(value, json_type_object))
+				universe->skypix = lappend(universe->skypix, pstrdup(name));
+	}
+}
+
 static void
 read_universe(Universe *universe, json_object *root)
 {
@@ -172,6 +240,7 @@ read_universe(Universe *universe, json_object *root)
 		universe->elements[i].required = closed[i];
 	universe->spatial = read_families(root, "spatial");
 	universe->temporal = read_families(root, "temporal");
+	read_skypix(universe, root);
 }
 
 /*
