@@ -7,7 +7,7 @@
  * region touches (ingest_dimensions_batch.c), and checked
  * (ingest_dimensions_check.c).  The records go into the element's table by one
  * statement, so that triggers fire as for any other, and their pixels into its
- * overlap table by another; what the client's
+ * overlap table (ingest_dimensions_overlaps.c); what the client's
  * StaticDimensionRecordStorageManager.insert() writes, and nothing else.
  *
  * Rows are written in the order of their keys, so that two callers who write
@@ -27,10 +27,6 @@
 
 #include "core/query.h"
 #include "butler/ingest_dimensions.h"
-#include "sky/htm.h"
-
-/* The system's name, as the client stores it. */
-#define HTM "htm"
 
 static RecordConflict
 parse_on_conflict(const char *value)
@@ -119,85 +115,16 @@ find_element(const Registry *registry, const char *name)
 	return element;
 }
 
-/* A table beside an element's that holds what of the sky its records cover. */
-static Oid
-overlap_table(const Registry *registry, const char *element, const char *suffix)
-{
-	char	   *name = psprintf("%s_skypix_overlap%s", element, suffix);
-	Oid			table = registry_table(registry, name);
-
-	if (!OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the registry in schema %s has no table \"%s\"", registry->schema, name)));
-	return table;
-}
-
-/*
- * The level of the pixels that the registry keeps.
- *
- * Error: feature_not_supported for another pixelization.
- */
-static int
-common_level(const Universe *universe)
-{
-	const char *common = universe->common_skypix;
-	size_t		length = strlen(HTM);
-	int			level = -1;
-
-	if (common != NULL && strncmp(common, HTM, length) == 0 && common[length] != '\0' &&
-		strspn(common + length, "0123456789") == strlen(common + length) && strlen(common) < length + 3)
-		level = atoi(common + length);
-	if (level < 0 || level > HTM_MAX_LEVEL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the registry keeps pixels of \"%s\" for its regions", common != NULL ? common : ""),
-				 errdetail("Only those of the hierarchical triangular mesh can be computed here.")));
-	return level;
-}
-
-/*
- * As the client does: it writes overlaps only where there are none of another
- * pixelization.
- */
-static void
-check_overlaps(const RecordIngest *ingest)
-{
-	Oid			summary = overlap_table(ingest->registry, ingest->element->name, "_summary");
-	char	   *sql = psprintf("SELECT s.skypix_system, s.skypix_level FROM %s s "
-							   "WHERE (s.skypix_system OPERATOR(pg_catalog.=) '" HTM "' AND "
-							   "s.skypix_level OPERATOR(pg_catalog.=) %d) IS NOT TRUE",
-							   query_relation(summary), ingest->level);
-
-	if (SPI_execute(sql, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", sql);
-	if (SPI_processed > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the registry keeps pixels of \"%s%s\" for the regions of \"%s\"",
-						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
-						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
-						ingest->element->name)));
-}
-
 /* -------------------------------------------------------------- statements */
 
-/*
- * Adds the columns of the key: the table's own names, or those of the
- * dimensions, which overlap tables have.
- */
 static void
-add_keys(StringInfo sql, const RecordIngest *ingest, const char *alias, bool of_table)
+add_keys(StringInfo sql, const RecordIngest *ingest, const char *alias)
 {
 	ListCell   *cell;
 
 	foreach(cell, ingest->element->required)
-	{
-		const char *dimension = lfirst(cell);
-
 		appendStringInfo(sql, "%s%s%s", foreach_current_index(cell) > 0 ? ", " : "", alias,
-						 quote_identifier(of_table ? record_key_column(ingest->element, dimension) : dimension));
-	}
+						 quote_identifier(record_key_column(ingest->element, lfirst(cell))));
 }
 
 static void
@@ -232,7 +159,7 @@ add_on_conflict(StringInfo sql, const RecordIngest *ingest)
 	if (ingest->on_conflict == RECORD_CONFLICT_ERROR)
 		return;
 	appendStringInfoString(sql, " ON CONFLICT (");
-	add_keys(sql, ingest, "", true);
+	add_keys(sql, ingest, "");
 	appendStringInfoString(sql, ") DO ");
 	for (int i = 0; i < desc->natts && ingest->on_conflict == RECORD_CONFLICT_REPLACE; i++)
 	{
@@ -258,138 +185,80 @@ insert_statement(const RecordIngest *ingest, const char *source)
 	add_columns(&sql, ingest, "");
 	appendStringInfoString(&sql, ") SELECT ");
 	add_columns(&sql, ingest, "r.");
-	appendStringInfo(&sql, " FROM %s r ORDER BY ", source);
-	add_keys(&sql, ingest, "r.", true);
+	appendStringInfo(&sql, " FROM %s ORDER BY ", source);
+	add_keys(&sql, ingest, "r.");
 	add_on_conflict(&sql, ingest);
 	return sql.data;
 }
 
-static char *
-insert_overlaps_statement(const RecordIngest *ingest, const char *source)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s (skypix_system, skypix_level, skypix_index, ",
-					 query_relation(overlap_table(ingest->registry, ingest->element->name, "")));
-	add_keys(&sql, ingest, "", false);
-	appendStringInfo(&sql, ") SELECT '" HTM "', %d, p.pixel, ", ingest->level);
-	add_keys(&sql, ingest, "r.", true);
-	appendStringInfo(&sql, " FROM %s r, pg_catalog.unnest(r." RECORDS_PIXELS ") p (pixel) ORDER BY ", source);
-	add_keys(&sql, ingest, "r.", true);
-	appendStringInfoString(&sql, ", p.pixel");
-	return sql.data;
-}
-
-static uint64
-execute(const char *sql)
-{
-	MemoryContext context = CurrentMemoryContext;
-
-	query_execute(sql);
-	MemoryContextSwitchTo(context);
-	return SPI_processed;
-}
-
 /*
- * Of the records with one key the first is written, if there is none yet, and
- * only then its pixels.  That has to be one statement: what has been written is
- * known while it runs.
+ * Writes the records that do not exist yet, of those with one key the first.
+ * Which ones that were is known as RECORDS_ADDED afterwards.
  */
 static uint64
-write_new(const RecordIngest *ingest)
+write_new(RecordIngest *ingest)
 {
-	StringInfoData sql;
-	StringInfoData first;
 	MemoryContext context = CurrentMemoryContext;
+	StringInfoData first;
+	StringInfoData sql;
+	StringInfoData join;
+	Tuplestorestate *added;
 	ListCell   *cell;
-	bool		isnull;
+	uint64		n_added;
 
 	initStringInfo(&first);
 	appendStringInfoString(&first, "(SELECT DISTINCT ON (");
-	add_keys(&first, ingest, "d.", true);
+	add_keys(&first, ingest, "d.");
 	appendStringInfoString(&first, ") d.* FROM " RECORDS_NAME " d ORDER BY ");
-	add_keys(&first, ingest, "d.", true);
-	appendStringInfoString(&first, ", d." RECORDS_ROW ")");
-	if (ingest->level < 0)
-		return execute(insert_statement(ingest, first.data));
+	add_keys(&first, ingest, "d.");
+	appendStringInfoString(&first, ", d." RECORDS_ROW ") r");
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "WITH added AS (%s RETURNING ", insert_statement(ingest, first.data));
-	add_keys(&sql, ingest, "t.", true);
-	appendStringInfo(&sql, "), written AS (SELECT f.* FROM %s f JOIN added a ON ", first.data);
+	appendStringInfo(&sql, "%s RETURNING ", insert_statement(ingest, first.data));
+	add_keys(&sql, ingest, "t.");
+	if (SPI_execute(sql.data, false, 0) != SPI_OK_INSERT_RETURNING)
+		elog(ERROR, "could not execute \"%s\"", sql.data);
+	n_added = SPI_processed;
+	MemoryContextSwitchTo(context);
+
+	added = tuplestore_begin_heap(false, false, work_mem);
+	for (uint64 i = 0; i < n_added; i++)
+		tuplestore_puttuple(added, SPI_tuptable->vals[i]);
+	query_register_rows(RECORDS_ADDED, CreateTupleDescCopy(SPI_tuptable->tupdesc), added, n_added);
+	SPI_freetuptable(SPI_tuptable);
+
+	initStringInfo(&join);
+	appendStringInfo(&join, "%s JOIN " RECORDS_ADDED " a ON ", first.data);
 	foreach(cell, ingest->element->required)
 	{
 		const char *column = quote_identifier(record_key_column(ingest->element, lfirst(cell)));
 
-		appendStringInfo(&sql, "%sf.%s OPERATOR(pg_catalog.=) a.%s",
+		appendStringInfo(&join, "%sa.%s OPERATOR(pg_catalog.=) r.%s",
 						 foreach_current_index(cell) > 0 ? " AND " : "", column, column);
 	}
-	appendStringInfo(&sql, "), covered AS (%s) SELECT pg_catalog.count(*) FROM added",
-					 insert_overlaps_statement(ingest, "written"));
-	if (SPI_execute(sql.data, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", sql.data);
-	MemoryContextSwitchTo(context);
-	return (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-}
-
-static void
-delete_overlaps(const RecordIngest *ingest)
-{
-	StringInfoData sql;
-	ListCell   *cell;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "DELETE FROM %s o USING " RECORDS_NAME " r "
-					 "WHERE o.skypix_system OPERATOR(pg_catalog.=) '" HTM "' "
-					 "AND o.skypix_level OPERATOR(pg_catalog.=) %d",
-					 query_relation(overlap_table(ingest->registry, ingest->element->name, "")), ingest->level);
-	foreach(cell, ingest->element->required)
-		appendStringInfo(&sql, " AND o.%s OPERATOR(pg_catalog.=) r.%s", quote_identifier(lfirst(cell)),
-						 quote_identifier(record_key_column(ingest->element, lfirst(cell))));
-	execute(sql.data);
-}
-
-/*
- * Notes for instruments and skymaps that the overlaps of what they govern are
- * stored; the overlap tables have foreign keys to that.
- */
-static void
-write_summaries(const RecordIngest *ingest)
-{
-	const Universe *universe = ingest->registry->universe;
-
-	for (int i = 0; i < universe->n_elements && ingest->element->governor; i++)
-	{
-		const DimensionElement *element = &universe->elements[i];
-
-		if (element->view_of != NULL || !universe_is_spatial(universe, element) ||
-			universe_governor(universe, element) != ingest->element)
-			continue;
-		execute(psprintf("INSERT INTO %s (skypix_system, skypix_level, %s) SELECT '" HTM "', %d, r.%s "
-						 "FROM " RECORDS_NAME " r ORDER BY r.%s ON CONFLICT DO NOTHING",
-						 query_relation(overlap_table(ingest->registry, element->name, "_summary")),
-						 quote_identifier(ingest->element->name), common_level(universe),
-						 quote_identifier(ingest->element->key), quote_identifier(ingest->element->key)));
-	}
+	ingest->written = join.data;
+	return n_added;
 }
 
 static uint64
-write_records(const RecordIngest *ingest)
+write_records(RecordIngest *ingest)
 {
+	MemoryContext context = CurrentMemoryContext;
 	uint64		n_written;
 
 	if (ingest->on_conflict == RECORD_CONFLICT_IGNORE)
 		n_written = write_new(ingest);
 	else
 	{
-		n_written = execute(insert_statement(ingest, RECORDS_NAME));
-		if (ingest->level >= 0 && ingest->on_conflict == RECORD_CONFLICT_REPLACE)
-			delete_overlaps(ingest);
-		if (ingest->level >= 0)
-			execute(insert_overlaps_statement(ingest, RECORDS_NAME));
+		ingest->written = RECORDS_NAME " r";
+		query_execute(insert_statement(ingest, ingest->written));
+		n_written = SPI_processed;
+		MemoryContextSwitchTo(context);
 	}
-	write_summaries(ingest);
+	if (ingest->level >= 0)
+		record_write_overlaps(ingest);
+	if (ingest->element->governor)
+		record_write_summaries(ingest);
 	return n_written;
 }
 
@@ -418,8 +287,8 @@ ingest_dimensions(PG_FUNCTION_ARGS)
 	ingest.level = -1;
 	if (universe_is_spatial(ingest.registry->universe, ingest.element))
 	{
-		ingest.level = common_level(ingest.registry->universe);
-		check_overlaps(&ingest);
+		ingest.level = record_common_level(ingest.registry->universe);
+		record_check_overlaps(&ingest);
 	}
 	MemoryContextSwitchTo(context);
 	record_match_columns(&ingest, batch);
@@ -430,6 +299,8 @@ ingest_dimensions(PG_FUNCTION_ARGS)
 		record_check(&ingest);
 		n_written = write_records(&ingest);
 		SPI_unregister_relation(RECORDS_NAME);
+		if (ingest.on_conflict == RECORD_CONFLICT_IGNORE)
+			SPI_unregister_relation(RECORDS_ADDED);
 	}
 	tuplestore_end(ingest.rows);
 	table_close(ingest.table, NoLock);

@@ -21,6 +21,9 @@
 #define RECORDS_ROW "catreg_row"	/* in the batch, from 1 */
 #define RECORDS_PIXELS "catreg_pixels"
 
+/* The keys of those that were written, where some were not. */
+#define RECORDS_ADDED "catreg_added"
+
 typedef enum RecordConflict
 {
 	RECORD_CONFLICT_ERROR,
@@ -60,6 +63,7 @@ typedef struct RecordIngest
 	TupleDesc	desc;			/* of rows: the columns, then those named above */
 	Tuplestorestate *rows;
 	int64		n_rows;
+	const char *written;		/* those written, r, in a FROM clause */
 } RecordIngest;
 
 /* ingest_dimensions.c */
@@ -71,5 +75,11 @@ extern void record_read_batch(RecordIngest *ingest, Oid batch);
 
 /* ingest_dimensions_check.c */
 extern void record_check(const RecordIngest *ingest);
+
+/* ingest_dimensions_overlaps.c */
+extern int	record_common_level(const Universe *universe);
+extern void record_check_overlaps(const RecordIngest *ingest);
+extern void record_write_overlaps(const RecordIngest *ingest);
+extern void record_write_summaries(const RecordIngest *ingest);
 
 #endif							/* CATREG_BUTLER_INGEST_DIMENSIONS_H */

@@ -128,6 +128,31 @@ SELECT catreg.ingest_dimensions('definitions', 'visit_definition', 'ignore', 're
 TRUNCATE definitions;
 SELECT catreg.ingest_dimensions('definitions', 'visit_definition', registry => 'registry');
 
+-- the same rows where each foreign key is checked for each row
+BEGIN;
+SET LOCAL catreg.fk_check = 'row';
+DELETE FROM visit_detector_region; DELETE FROM visit_detector_region_skypix_overlap;
+SELECT catreg.ingest_dimensions('detectors', 'visit_detector_region', 'ignore', 'registry');
+TABLE wrong;
+ROLLBACK;
+
+-- nobody has noted that the overlaps of an instrument are stored
+BEGIN;
+INSERT INTO instrument VALUES ('Plain');
+INSERT INTO day_obs VALUES ('Plain', 20250101);
+INSERT INTO physical_filter VALUES ('Plain', 'g_01', 'g'), ('Plain', 'r_03', 'r');
+UPDATE visits SET instrument = 'Plain';
+SAVEPOINT s;
+\set VERBOSITY terse
+SELECT catreg.ingest_dimensions('visits', 'visit', registry => 'registry');
+\set VERBOSITY default
+ROLLBACK TO s;
+SET LOCAL catreg.fk_check = 'row';
+\set VERBOSITY terse
+SELECT catreg.ingest_dimensions('visits', 'visit', registry => 'registry');
+\set VERBOSITY default
+ROLLBACK;
+
 -- everything or nothing
 BEGIN;
 DELETE FROM visit_detector_region; DELETE FROM visit_detector_region_skypix_overlap;
@@ -199,6 +224,7 @@ GRANT USAGE ON SCHEMA registry TO regress_dimensions;
 GRANT SELECT ON ALL TABLES IN SCHEMA registry TO regress_dimensions;
 GRANT INSERT ON tract TO regress_dimensions;
 GRANT SELECT ON tracts TO regress_dimensions;
+\set VERBOSITY terse
 UPDATE tracts SET id = id + 10;
 SET ROLE regress_dimensions;
 SELECT catreg.ingest_dimensions('tracts', 'tract', registry => 'registry');
