@@ -71,23 +71,6 @@ list_elements(const Registry *registry)
 	return list.data;
 }
 
-/* Is it the name of a pixelization at some level? */
-static bool
-is_skypix(const Universe *universe, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, universe->skypix)
-	{
-		size_t		length = strlen(lfirst(cell));
-
-		if (strncmp(name, lfirst(cell), length) == 0 && name[length] != '\0' &&
-			strspn(name + length, "0123456789") == strlen(name + length))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Errors: undefined_object, wrong_object_type for one without a table.
  */
@@ -96,7 +79,7 @@ find_element(const Registry *registry, const char *name)
 {
 	const DimensionElement *element = universe_element(registry->universe, name);
 
-	if (element == NULL && is_skypix(registry->universe, name))
+	if (element == NULL && universe_is_skypix(registry->universe, name))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("dimension \"%s\" has no records", name),

@@ -71,12 +71,16 @@ int
 record_common_level(const Universe *universe)
 {
 	const char *common = universe->common_skypix;
-	size_t		length = strlen(HTM);
 	int			level = -1;
+	ListCell   *cell;
 
-	if (common != NULL && strncmp(common, HTM, length) == 0 && common[length] != '\0' &&
-		strspn(common + length, "0123456789") == strlen(common + length) && strlen(common) < length + 3)
-		level = atoi(common + length);
+	foreach(cell, universe->skypix)
+	{
+		const SkyPixSystem *system = lfirst(cell);
+
+		if (common != NULL && strcmp(system->name, HTM) == 0)
+			level = skypix_level(system, common);
+	}
 	if (level < 0 || level > HTM_MAX_LEVEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -101,6 +101,7 @@ registry_open(Oid namespace)
 	registry->schema = pstrdup(quote_identifier(name));
 	registry_needed_table(registry, "butler_attributes");
 	registry->collection = registry_needed_table(registry, "collection");
+	registry->collection_chain = registry_needed_table(registry, "collection_chain");
 	registry->dataset = registry_needed_table(registry, "dataset");
 	registry->dataset_type = registry_needed_table(registry, "dataset_type");
 	registry_needed_table(registry, "dimension_graph_definition");

@@ -24,20 +24,29 @@ typedef struct DimensionElement
 	List	   *hashes;			/* columns that hold bytes, as base64 text */
 } DimensionElement;
 
+/* A system of pixels: dimensions "htm7" and the like, without a table. */
+typedef struct SkyPixSystem
+{
+	char	   *name;			/* of its dimensions, before the level */
+	char	   *class_name;
+} SkyPixSystem;
+
 typedef struct Universe
 {
 	int			n_elements;
 	DimensionElement *elements;
 	List	   *spatial;		/* of lists of names: families, the first that is there counts */
 	List	   *temporal;
-	List	   *skypix;			/* names of pixelizations, less their level */
-	char	   *common_skypix;	/* whose overlaps with records are stored, "htm7"; or NULL */
+	List	   *skypix;			/* of SkyPixSystem */
+	char	   *common_skypix;	/* the pixels that are stored for records' regions, "htm7"; or NULL */
 } Universe;
 
 extern Universe *universe_parse(const char *json);
 extern const DimensionElement *universe_element(const Universe *universe, const char *name);
 extern const DimensionElement *universe_governor(const Universe *universe, const DimensionElement *element);
 extern bool universe_is_spatial(const Universe *universe, const DimensionElement *element);
+extern int	skypix_level(const SkyPixSystem *system, const char *dimension);
+extern bool universe_is_skypix(const Universe *universe, const char *dimension);
 extern bool name_in(const List *names, const char *name);
 
 #endif							/* CATREG_BUTLER_UNIVERSE_H */

@@ -9,8 +9,10 @@
 
 #include "fmgr.h"
 
+#include "butler/freeze.h"
 #include "closure/closure.h"
 #include "core/invalidate.h"
+#include "core/plan_by_key.h"
 #include "core/settings.h"
 #include "obscore/obscore.h"
 #include "sky/leap_seconds.h"
@@ -22,8 +24,10 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	plan_by_key_init();
 	settings_define();
 	invalidate_init();
+	freeze_init();
 	closure_init();
 	leap_seconds_init();
 	obscore_init();

@@ -11,7 +11,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,13 +20,29 @@
 #include "core/invalidate.h"
 #include "core/query.h"
 #include "obscore/collections.h"
+#include "obscore/path.h"
+#include "obscore/pgsphere.h"
 
-/* Every definition that this backend knows, of Obscore, in TopMemoryContext. */
+/* A row of catreg.obscore. */
+typedef struct Definition
+{
+	Oid			table;
+	Oid			namespace;		/* of the registry */
+	char	   *config;
+	bool		own_table;
+	Obscore    *compiled;		/* NULL: not yet, or not any more */
+} Definition;
+
+/* All that there are, of Definition, in a memory context of their own. */
 static List *definitions = NIL;
+static MemoryContext definitions_context = NULL;
 static bool definitions_known = false;
 static Oid	definition_table = InvalidOid;
 
-/* Definitions that are not valid any more, and may still be in use. */
+/* Changes whenever something that may have been compiled over does. */
+static uint64 n_messages = 0;
+
+/* Compiled definitions that are not valid any more, and may still be in use. */
 static List *retired = NIL;
 static int	users = 0;
 
@@ -37,8 +52,7 @@ is_about(const Obscore *obscore, Oid relid)
 	ListCell   *cell;
 	ListCell   *inner;
 
-	if (relid == obscore->table || relid == obscore->registry->dataset_type ||
-		relid == obscore->registry->collection)
+	if (relid == obscore->table || relid == obscore->registry->dataset_type)
 		return true;
 	foreach(cell, obscore->selects)
 	{
@@ -60,16 +74,22 @@ is_about(const Obscore *obscore, Oid relid)
 static void
 forget_obscore(Oid relid)
 {
+	bool		all = relid == InvalidOid || relid == definition_table;
 	ListCell   *cell;
 
-	if (relid == InvalidOid || relid == definition_table)
+	n_messages++;
+	if (all)
 		definitions_known = false;
 	foreach(cell, definitions)
 	{
-		Obscore    *obscore = lfirst(cell);
+		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
-		if (relid == InvalidOid || relid == definition_table || is_about(obscore, relid))
+		if (obscore == NULL)
+			continue;
+		if (all || is_about(obscore, relid))
 			obscore->valid = false;
+		if (all || relid == obscore->registry->collection || relid == obscore->registry->collection_chain)
+			obscore_collections_changed(obscore);
 	}
 }
 
@@ -106,9 +126,11 @@ obscore_release(void)
 static void
 retire(Obscore *obscore)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContext old;
 
-	definitions = list_delete_ptr(definitions, obscore);
+	if (obscore == NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
 	retired = lappend(retired, obscore);
 	MemoryContextSwitchTo(old);
 }
@@ -186,26 +208,6 @@ compile_selects(Obscore *obscore)
 }
 
 /*
- * Refuses pgsphere's columns.
- */
-static void
-check_pgsphere(const ObscoreConfig *config)
-{
-	if (config->region_column == NULL && config->position_column == NULL)
-		return;
-	if (!OidIsValid(get_extension_oid("pg_sphere", true)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" is not installed", "pg_sphere"),
-				 errdetail("The configuration's spatial_plugins ask for columns of its types."),
-				 errhint("Install it, or leave spatial_plugins out: column \"region\" holds every footprint.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("columns of pgsphere's types are not supported yet"),
-			 errhint("Leave spatial_plugins out: column \"region\" holds every footprint.")));
-}
-
-/*
  * Makes a definition in a memory context of its own.  table may be InvalidOid,
  * for one that is to be made.  SPI must be connected.
  */
@@ -221,11 +223,12 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->own_table = own_table;
 	obscore->registry = registry_open(namespace);
 	obscore->config = obscore_read_config(json, warn);
-	if (obscore->config->collection_type == OBSCORE_CHAINED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("collection_type \"CHAINED\" is not supported yet")));
-	check_pgsphere(obscore->config);
+	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;
+	if (obscore->find_first)
+		obscore->path = palloc0(sizeof(ObscorePath));
+	if (OidIsValid(table))
+		pgsphere_leave_lost(obscore->config, table);
+	obscore_check_templates(obscore->config);
 	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);
 	compile_selects(obscore);
@@ -253,30 +256,18 @@ load_row(HeapTuple row, TupleDesc desc)
 	bool		isnull;
 	Oid			table = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 	Oid			namespace = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
-	char	   *json = SPI_getvalue(row, desc, 3);
-	bool		own_table = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
-	ListCell   *cell;
-	Obscore    *obscore;
-	Oid			owner;
-	QueryUser	before;
+	Definition *definition;
 	MemoryContext old;
 
-	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->table == table)
-			return;
-	owner = table_owner(table);
-	if (!OidIsValid(owner) || get_namespace_name(namespace) == NULL)
+	if (!OidIsValid(table_owner(table)) || get_namespace_name(namespace) == NULL)
 		return;
-
-	/* whoever is about to put a dataset may not be allowed to read all of this */
-	query_become(owner, &before);
-	obscore = obscore_make(table, namespace, json, own_table, false);
-	query_return(&before);
-	obscore->owner = owner;
-	obscore->valid = true;
-	MemoryContextSetParent(obscore->context, TopMemoryContext);
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	definitions = lappend(definitions, obscore);
+	old = MemoryContextSwitchTo(definitions_context);
+	definition = palloc0(sizeof(Definition));
+	definition->table = table;
+	definition->namespace = namespace;
+	definition->config = SPI_getvalue(row, desc, 3);
+	definition->own_table = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+	definitions = lappend(definitions, definition);
 	MemoryContextSwitchTo(old);
 }
 
@@ -288,7 +279,7 @@ load_definitions(void)
 	SPIPlanPtr	plan;
 
 	definition_table = get_relname_relid("obscore", get_namespace_oid("catreg", false));
-	plan = query_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o", 0, NULL);
+	plan = query_prepare("SELECT o.obscore, o.registry, o.config::pg_catalog.text, o.own_table FROM catreg.obscore o ORDER BY 1", 0, NULL);
 	if (query_execute_latest(plan, NULL, false) != SPI_OK_SELECT)
 		elog(ERROR, "could not read catreg.obscore");
 	rows = SPI_tuptable;
@@ -299,30 +290,30 @@ load_definitions(void)
 	SPI_freeplan(plan);
 }
 
+/* Forgets all definitions.  They are few, and seldom change. */
+static void
+forget_definitions(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, definitions)
+		retire(((Definition *) lfirst(cell))->compiled);
+	definitions = NIL;
+	if (definitions_context == NULL)
+		definitions_context = AllocSetContextCreate(TopMemoryContext, "catreg obscore definitions", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(definitions_context);
+}
+
 /*
- * Brings what this backend knows up to date.
+ * Brings what this backend knows of catreg.obscore up to date.  Compiles nothing:
+ * a registry that has been damaged is no reason to fail here.
  */
 static void
 refresh_definitions(void)
 {
-	bool		stale = !definitions_known;
-	ListCell   *cell;
-	List	   *old = list_copy(definitions);
-
-	foreach(cell, old)
-	{
-		Obscore    *obscore = lfirst(cell);
-
-		if (!obscore->valid)
-		{
-			stale = true;
-			retire(obscore);
-		}
-	}
-	list_free(old);
-	free_retired();
-	if (!stale)
+	if (definitions_known)
 		return;
+	forget_definitions();
 
 	/* a message that arrives from here on may be about rows not seen */
 	definitions_known = true;
@@ -341,17 +332,110 @@ refresh_definitions(void)
 }
 
 /*
- * The definition of a table; good until the next query, unless obscore_hold().
+ * Compiles a definition with the rights of its table's owner: whoever is about to
+ * put a dataset may not be allowed to read all that this takes.
  */
-Obscore *
-obscore_get(Oid table, bool missing_ok)
+static Obscore *
+compile(const Definition *definition)
+{
+	uint64		before_messages = n_messages;
+	Oid			owner = table_owner(definition->table);
+	char	   *config = pstrdup(definition->config);
+	Obscore    *obscore;
+	QueryUser	before;
+
+	SPI_connect();
+	query_become(owner, &before);
+	obscore = obscore_make(definition->table, definition->namespace, config, definition->own_table, false);
+	query_return(&before);
+	obscore->owner = owner;
+	obscore->valid = n_messages == before_messages;
+	MemoryContextSetParent(obscore->context, TopMemoryContext);
+	SPI_finish();
+	return obscore;
+}
+
+static Definition *
+find_definition(Oid table)
 {
 	ListCell   *cell;
 
 	refresh_definitions();
 	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->table == table)
+		if (((Definition *) lfirst(cell))->table == table)
 			return lfirst(cell);
+	return NULL;
+}
+
+/*
+ * May an event on a relation of the registry be about an ObsCore table?  True where
+ * it is not known.
+ */
+bool
+obscore_may_be_about(Oid table, Oid relid)
+{
+	const Definition *definition = find_definition(table);
+	const Obscore *obscore = definition == NULL ? NULL : definition->compiled;
+
+	return obscore == NULL || !obscore->valid || is_about(obscore, relid) ||
+		relid == obscore->registry->collection || relid == obscore->registry->collection_chain ||
+		relid == obscore->registry->dataset;
+}
+
+/*
+ * Do types of other extensions still have the names that were written down?  No
+ * message tells of another schema.
+ */
+static bool
+names_hold(const Obscore *obscore)
+{
+	ListCell   *cell;
+
+	foreach(cell, obscore->columns)
+	{
+		const ObscoreColumn *column = lfirst(cell);
+		char	   *name;
+		bool		same;
+
+		if (!OidIsValid(column->foreign_type))
+			continue;
+		name = format_type_extended(column->foreign_type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+		same = strcmp(name, column->type) == 0;
+		pfree(name);
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The definition of a table, compiled; good until the next query, unless
+ * obscore_hold().
+ */
+Obscore *
+obscore_get(Oid table, bool missing_ok)
+{
+	Definition *definition = find_definition(table);
+	Obscore    *obscore;
+
+	if (definition != NULL && definition->compiled != NULL && definition->compiled->valid &&
+		names_hold(definition->compiled))
+		return definition->compiled;
+	if (definition != NULL)
+	{
+		retire(definition->compiled);
+		definition->compiled = NULL;
+		free_retired();
+		obscore = compile(definition);
+
+		/* what was read meanwhile may have had all definitions read again */
+		definition = find_definition(table);
+		if (definition != NULL && definition->compiled == NULL)
+			definition->compiled = obscore;
+		else
+			retire(obscore);
+		return obscore;
+	}
 	if (!missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -361,17 +445,21 @@ obscore_get(Oid table, bool missing_ok)
 }
 
 /*
- * The definitions over the registry in a schema; a list of its own.
+ * The ObsCore tables over the registry in a schema, by their OIDs.
  */
 List *
 obscore_of_registry(Oid namespace)
 {
-	List	   *found = NIL;
+	List	   *tables = NIL;
 	ListCell   *cell;
 
 	refresh_definitions();
 	foreach(cell, definitions)
-		if (((Obscore *) lfirst(cell))->registry->namespace == namespace)
-			found = lappend(found, lfirst(cell));
-	return found;
+	{
+		const Definition *definition = lfirst(cell);
+
+		if (definition->namespace == namespace)
+			tables = lappend_oid(tables, definition->table);
+	}
+	return tables;
 }

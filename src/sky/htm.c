@@ -1,7 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * src/sky/htm.c
- *	  The hierarchical triangular mesh: the pixels of a shape, and of a point.
+ *	  Pixels of the Hierarchical Triangular Mesh: their vertices, those that a
+ *	  shape touches, that of a point.
+ *
+ * The sphere is eight triangles, the faces of an octahedron, and each triangle
+ * four at the next level.  An id has a leading 1, three bits for the face and
+ * two for each level (Kunszt, Szalay and Thakar 2001, as sphgeom numbers them).
  *
  * A Butler client stores for each region the pixels that sphgeom's
  * HtmPixelization::envelope() finds, and looks for regions by them; so these
@@ -102,32 +107,54 @@ combine(const HtmPixels *a, const HtmPixels *b, bool both, const HtmHost *host, 
 
 /* --------------------------------------------------------------- triangles */
 
-/* sphgeom's rootVertex() */
-static void
-root_triangle(int root, Vec *triangle)
-{
-	static const signed char axes[8][3] = {
-		{1, -3, 2}, {2, -3, -1}, {-1, -3, -2}, {-2, -3, 1},
-		{1, 3, -2}, {-2, 3, -1}, {-1, 3, 2}, {2, 3, 1}
-	};
-
-	for (int i = 0; i < 3; i++)
-	{
-		int			axis = axes[root][i];
-		int			along = axis < 0 ? -axis : axis;
-		Vec			v = vec(along == 1, along == 2, along == 3);
-
-		triangle[i] = axis < 0 ? vec_negate(v) : v;
-	}
-}
+/* South first; counterclockwise, seen from outside; signs of zeros as in sphgeom. */
+static const Vec faces[8][3] = {
+	{{1, 0, 0}, {-0.0, -0.0, -1}, {0, 1, 0}},
+	{{0, 1, 0}, {-0.0, -0.0, -1}, {-1, -0.0, -0.0}},
+	{{-1, -0.0, -0.0}, {-0.0, -0.0, -1}, {-0.0, -1, -0.0}},
+	{{-0.0, -1, -0.0}, {-0.0, -0.0, -1}, {1, 0, 0}},
+	{{1, 0, 0}, {0, 0, 1}, {-0.0, -1, -0.0}},
+	{{-0.0, -1, -0.0}, {0, 0, 1}, {-1, -0.0, -0.0}},
+	{{-1, -0.0, -0.0}, {0, 0, 1}, {0, 1, 0}},
+	{{0, 1, 0}, {0, 0, 1}, {1, 0, 0}}
+};
 
 static Vec
 middle(Vec a, Vec b)
 {
-	Vec			sum = vec_add(a, b);
+	Vec			v = vec_add(a, b);
 
-	vec_normalize(&sum);
-	return sum;
+	vec_normalize(&v);
+	return v;
+}
+
+/*
+ * The vertices of a pixel.  False: there is none of this id at the level.
+ */
+bool
+htm_triangle(int level, int64_t id, Vec vertices[3])
+{
+	if (level < 0 || level > HTM_MAX_LEVEL || id >> (2 * level + 3) != 1)
+		return false;
+	for (int i = 0; i < 3; i++)
+		vertices[i] = faces[(id >> (2 * level)) & 7][i];
+	for (int shift = 2 * level - 2; shift >= 0; shift -= 2)
+	{
+		int			child = (id >> shift) & 3;
+		Vec			opposite[3];
+
+		for (int i = 0; i < 3; i++)
+			opposite[i] = middle(vertices[(i + 1) % 3], vertices[(i + 2) % 3]);
+		for (int i = 0; child == 3 && i < 3; i++)
+			vertices[i] = opposite[i];
+		if (child < 3)
+		{
+			vertices[0] = vertices[child];
+			vertices[1] = opposite[(child + 2) % 3];
+			vertices[2] = opposite[(child + 1) % 3];
+		}
+	}
+	return true;
 }
 
 static void
@@ -197,17 +224,13 @@ static void
 search_shape(const Shape *shape, int level, const HtmHost *host, HtmPixels *pixels)
 {
 	Search		search = {shape, {{0, 0, 0}, 0, 0}, level, host, pixels};
-	Vec			triangle[3];
 
 	if (shape->kind == SHAPE_CIRCLE)
 		search.circle = *shape_circle(shape);
 	else if (shape->kind == SHAPE_ELLIPSE)
 		search.circle = circle_around(shape_ellipse(shape));
-	for (int root = 0; root < 8; root++)
-	{
-		root_triangle(root, triangle);
-		visit(&search, triangle, 8 + root, 0);
-	}
+	for (int face = 0; face < 8; face++)
+		visit(&search, faces[face], 8 + face, 0);
 }
 
 /*
@@ -261,11 +284,11 @@ htm_envelope(const Shape *shape, int level, const HtmHost *host, HtmPixels *pixe
 }
 
 /*
- * The octant of a direction; one on an edge belongs to where sphgeom has it
+ * The face of a direction; one on an edge belongs to where sphgeom has it
  * (HtmPixelization::index()).
  */
 static int
-root_of(Vec v)
+face_of(Vec v)
 {
 	if (v.z < 0)
 	{
@@ -288,11 +311,11 @@ root_of(Vec v)
 uint64_t
 htm_index(Vec point, int level)
 {
-	int			root = root_of(point);
-	uint64_t	index = 8 + root;
+	int			face = face_of(point);
+	uint64_t	index = 8 + face;
 	Vec			t[3];
 
-	root_triangle(root, t);
+	set_triangle(t, faces[face][0], faces[face][1], faces[face][2]);
 	for (int i = 0; i < level; i++)
 	{
 		Vec			m12 = middle(t[1], t[2]);

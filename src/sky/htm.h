@@ -1,11 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * src/sky/htm.h
- *	  The hierarchical triangular mesh: which of its pixels a shape touches.
+ *	  Pixels of the Hierarchical Triangular Mesh.
  *
- * The sphere's eight octants, each divided into four triangles again and again;
- * at level L a pixel has 4 + 2 L bits, of which the first four name the octant
- * (8 to 15) and each two after them a quarter.
+ * Part of the pure sky code: see vector.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,6 +38,7 @@ typedef struct HtmHost
 } HtmHost;
 
 /* htm.c */
+extern bool htm_triangle(int level, int64_t id, Vec vertices[3]);
 extern bool htm_envelope(const Shape *shape, int level, const HtmHost *host, HtmPixels *pixels);
 extern uint64_t htm_index(Vec point, int level);
 
