@@ -28,8 +28,13 @@ registry_table(const Registry *registry, const char *name)
 	return get_relname_relid(name, registry->namespace);
 }
 
-static Oid
-needed_table(const Registry *registry, const char *name)
+/*
+ * A table of the registry.
+ *
+ * Error: undefined_table.
+ */
+Oid
+registry_needed_table(const Registry *registry, const char *name)
 {
 	Oid			table = registry_table(registry, name);
 
@@ -94,12 +99,12 @@ registry_open(Oid namespace)
 				 errmsg("schema with OID %u does not exist", namespace)));
 	registry->namespace = namespace;
 	registry->schema = pstrdup(quote_identifier(name));
-	needed_table(registry, "butler_attributes");
-	registry->collection = needed_table(registry, "collection");
-	registry->collection_chain = needed_table(registry, "collection_chain");
-	registry->dataset = needed_table(registry, "dataset");
-	registry->dataset_type = needed_table(registry, "dataset_type");
-	needed_table(registry, "dimension_graph_definition");
+	registry_needed_table(registry, "butler_attributes");
+	registry->collection = registry_needed_table(registry, "collection");
+	registry->collection_chain = registry_needed_table(registry, "collection_chain");
+	registry->dataset = registry_needed_table(registry, "dataset");
+	registry->dataset_type = registry_needed_table(registry, "dataset_type");
+	registry_needed_table(registry, "dimension_graph_definition");
 	if (get_attnum(registry->collection, "collection_id") != InvalidAttrNumber)
 	{
 		registry->collection_key = "collection_id";

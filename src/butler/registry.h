@@ -38,5 +38,6 @@ extern Registry *registry_open(Oid namespace);
 extern char *registry_attribute(const Registry *registry, const char *name);
 extern List *registry_dataset_types(const Registry *registry);
 extern Oid	registry_table(const Registry *registry, const char *name);
+extern Oid	registry_needed_table(const Registry *registry, const char *name);
 
 #endif							/* CATREG_BUTLER_REGISTRY_H */

@@ -38,6 +38,38 @@ universe_element(const Universe *universe, const char *name)
 }
 
 /*
+ * The dimension that governs an element, itself perhaps, or NULL.
+ */
+const DimensionElement *
+universe_governor(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *cell;
+
+	foreach(cell, element->required)
+	{
+		const DimensionElement *required = universe_element(universe, lfirst(cell));
+
+		if (required->governor)
+			return required;
+	}
+	return NULL;
+}
+
+/*
+ * Have its records regions?
+ */
+bool
+universe_is_spatial(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *family;
+
+	foreach(family, universe->spatial)
+		if (name_in(lfirst(family), element->name))
+			return true;
+	return false;
+}
+
+/*
  * The level of a system's dimension, or -1: it is none of its.
  */
 int
@@ -116,10 +148,27 @@ read_view_of(json_object *element)
 	return NULL;
 }
 
+/* Adds the names of the columns that are of type hash. */
+static List *
+read_hashes(List *names, json_object *columns)
+{
+	for (size_t i = 0; columns != NULL && i < json_object_array_length(columns); i++)
+	{
+		json_object *column = json_object_array_get_idx(columns, i);
+		json_object *name = member(column, "name", json_type_string);
+		json_object *type = member(column, "type", json_type_string);
+
+		if (name != NULL && type != NULL && strcmp(json_object_get_string(type), "hash") == 0)
+			names = lappend(names, pstrdup(json_object_get_string(name)));
+	}
+	return names;
+}
+
 static void
 read_element(DimensionElement *element, const char *name, json_object *json)
 {
 	json_object *keys = member(json, "keys", json_type_array);
+	json_object *governor = member(json, "governor", json_type_boolean);
 
 	element->name = pstrdup(name);
 	element->key = NULL;
@@ -133,6 +182,8 @@ read_element(DimensionElement *element, const char *name, json_object *json)
 		element->key = pstrdup(json_object_get_string(key_name));
 	}
 	element->view_of = read_view_of(json);
+	element->governor = governor != NULL && json_object_get_boolean(governor);
+	element->hashes = read_hashes(read_hashes(NIL, keys), member(json, "metadata", json_type_array));
 	element->required = read_names(member(json, "requires", json_type_array));
 	element->implied = read_names(member(json, "implies", json_type_array));
 }
@@ -201,6 +252,16 @@ read_skypix(json_object *root)
 	return result;
 }
 
+/* The one whose overlaps with records are stored. */
+static char *
+read_common_skypix(json_object *root)
+{
+	json_object *skypix = member(root, "skypix", json_type_object);
+	json_object *common = skypix == NULL ? NULL : member(skypix, "common", json_type_string);
+
+	return common == NULL ? NULL : pstrdup(json_object_get_string(common));
+}
+
 static void
 read_universe(Universe *universe, json_object *root)
 {
@@ -225,6 +286,7 @@ read_universe(Universe *universe, json_object *root)
 	universe->spatial = read_families(root, "spatial");
 	universe->temporal = read_families(root, "temporal");
 	universe->skypix = read_skypix(root);
+	universe->common_skypix = read_common_skypix(root);
 }
 
 /*

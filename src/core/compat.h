@@ -38,4 +38,13 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 16 let make_range() return an error softly. */
+#if PG_VERSION_NUM >= 160000
+#define catreg_make_range(type, lower, upper, empty) \
+	make_range((type), (lower), (upper), (empty), NULL)
+#else
+#define catreg_make_range(type, lower, upper, empty) \
+	make_range((type), (lower), (upper), (empty))
+#endif
+
 #endif							/* CATREG_COMPAT_H */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sky/htm.h"
 #include "sky/shape.h"
 #include "unit_tap.h"
 
@@ -339,6 +340,12 @@ test_vectors(void)
 		wrong += !oriented(a, b, c, (&n.x)[k] > 0 ? 1 : -1);
 	}
 	ok(wrong == 0, "points of one great circle have none, and the least step off it counts");
+
+	ok(oriented(vec(0, 0, 1), vec(2e-310, 1e-310, 1), vec(1e-310, 1e-310, 1), 1) &&
+	   oriented(vec(1e-310, 1e-310, 1), vec(2e-310, 2e-310, 1), vec(3e-310, 3e-310, 1), 0) &&
+	   oriented(vec(1, 0, 1e-310), vec(0, 1, -2e-310), vec(5e-324, -1e-310, 1), 1) &&
+	   oriented(vec(5e-324, 0, 1), vec(0, 5e-324, 1), vec(0, 0, 1), 1),
+	   "products that vanish among the numbers count");
 
 	wrong = 0;
 	for (int i = 0; i < 20000; i++)
@@ -940,6 +947,126 @@ test_malformed_bytes(void)
 	ok(accepted == 0, "bytes that are cut off are refused, and changed ones, or they are what was read");
 }
 
+/* ------------------------------------------------------------------ pixels */
+
+static void
+no_pause(void)
+{
+}
+
+static const HtmHost host = {realloc, free, no_pause};
+
+static bool
+has_pixel(const HtmPixels *pixels, uint64_t pixel)
+{
+	for (size_t i = 0; i < pixels->n; i++)
+		if (pixel >= pixels->ranges[i].begin && pixel < pixels->ranges[i].end)
+			return true;
+	return false;
+}
+
+/* Ranges in ascending order, apart from each other, of pixels of the level. */
+static bool
+well_formed(const HtmPixels *pixels, int level)
+{
+	uint64_t	end = (UINT64_C(8) << 2 * level) - 1;
+
+	for (size_t i = 0; i < pixels->n; i++)
+	{
+		if (pixels->ranges[i].begin <= end || pixels->ranges[i].end <= pixels->ranges[i].begin)
+			return false;
+		end = pixels->ranges[i].end;
+	}
+	return end <= UINT64_C(16) << 2 * level;
+}
+
+static HtmPixels
+pixels_of(const Shape *shape, int level)
+{
+	HtmPixels	pixels = {NULL, 0, 0};
+
+	if (!htm_envelope(shape, level, &host, &pixels))
+		abort();
+	return pixels;
+}
+
+/* Is a set what is in both, or in either, of two?  At the ends of all ranges. */
+static bool
+is_combined(const HtmPixels *set, const HtmPixels *a, const HtmPixels *b, bool both)
+{
+	const HtmPixels *sets[3] = {set, a, b};
+
+	for (int i = 0; i < 3; i++)
+		for (size_t j = 0; j < sets[i]->n; j++)
+			for (uint64_t k = 0; k < 4; k++)
+			{
+				uint64_t	pixel = (k < 2 ? sets[i]->ranges[j].begin : sets[i]->ranges[j].end) - k % 2;
+				bool		in_a = has_pixel(a, pixel);
+				bool		in_b = has_pixel(b, pixel);
+
+				if (has_pixel(set, pixel) != (both ? in_a && in_b : in_a || in_b))
+					return false;
+			}
+	return true;
+}
+
+static void
+test_pixels(void)
+{
+	int			lost = 0;
+	int			malformed = 0;
+	int			wrong = 0;
+	int			n_inside = 0;
+	Room		a;
+	Room		b;
+	HtmPixels	none = {NULL, 0, 0};
+
+	for (int i = 0; i < 2000; i++)
+	{
+		double		scale = random_scale();
+		int			level = (int) fmin(HTM_MAX_LEVEL, 1 + below(4) - log2(scale));
+		Vec			center = random_direction();
+		HtmPixels	pixels[4];
+
+		set_random_at(&a, "pcbe"[below(4)], center, scale);
+		set_random_at(&b, "pcbe"[below(4)], at(center, scale * uniform(), 7 * uniform()), scale);
+		pixels[0] = pixels_of(&a.shape, level);
+		pixels[1] = pixels_of(&b.shape, level);
+		for (int j = 0; j < 10; j++)
+		{
+			Vec			point = random_point_near(&a.shape);
+
+			if (shape_contains_point(&a.shape, point))
+			{
+				n_inside++;
+				lost += !has_pixel(&pixels[0], htm_index(point, level));
+			}
+		}
+		for (int both = 0; both < 2; both++)
+		{
+			Shape	   *shape = compound(both ? SHAPE_INTERSECTION : SHAPE_UNION, &a.shape, &b.shape);
+
+			pixels[2 + both] = pixels_of(shape, level);
+			wrong += !is_combined(&pixels[2 + both], &pixels[0], &pixels[1], both);
+			free(shape);
+		}
+		for (int j = 0; j < 4; j++)
+		{
+			malformed += !well_formed(&pixels[j], level);
+			free(pixels[j].ranges);
+		}
+	}
+	ok(lost == 0 && n_inside > 5000, "a point of a shape is in one of the shape's pixels");
+	ok(malformed == 0, "pixels are ranges in order, apart from each other");
+	ok(wrong == 0, "a union has the pixels of both operands, an intersection what they share");
+
+	set_random(&a, 'd');
+	set_random(&b, 'g');
+	ok(!htm_envelope(&a.shape, 3, &host, &none) && !htm_envelope(&b.shape, 3, &host, &none),
+	   "what sphgeom does not have has no pixels");
+	free(none.ranges);
+}
+
 int
 main(void)
 {
@@ -951,6 +1078,7 @@ main(void)
 	test_stars();
 	test_lunes();
 	test_relations();
+	test_pixels();
 	test_touch_at_pole();
 	test_malformed_texts();
 	test_nesting();
