@@ -132,13 +132,18 @@ box_circle(const ShapeBox *box)
 	return circle_of_angle(center, angle + 4.0 * MAX_ASIN_ERROR);
 }
 
+/*
+ * The axes of an ellipse that is full by its foci may not reach around the sky:
+ * sphgeom's circle would not contain it.
+ */
 static ShapeCircle
 ellipse_circle(const ShapeEllipse *e)
 {
 	double		alpha = 0.5 * SKY_PI + e->a;
 	double		beta = 0.5 * SKY_PI + e->b;
+	double		angle = fmax(alpha, beta) + 2.0 * MAX_ASIN_ERROR;
 
-	return circle_of_angle(e->rows[2], fmax(alpha, beta) + 2.0 * MAX_ASIN_ERROR);
+	return circle_of_angle(e->rows[2], shape_ellipse_is_full(e) ? fmax(angle, SKY_PI) : angle);
 }
 
 static bool
@@ -450,7 +455,8 @@ ellipse_area(const ShapeEllipse *e)
 	double		area = 0;
 	double		before;
 
-	if (ellipse_circle(e).angle >= SKY_PI)
+	/* its tangents may be anything */
+	if (shape_ellipse_is_full(e))
 		return 4 * SKY_PI;
 	do
 	{

@@ -474,6 +474,56 @@ test_bounds(void)
 	}
 }
 
+/*
+ * Ellipses that are full by their foci, as bytes can say: whatever else their
+ * axes and tangents are.
+ */
+static void
+test_full_ellipses(void)
+{
+	int			refused = 0;
+	int			wrong_area = 0;
+	int			outside = 0;
+
+	for (int i = 0; i < 500; i++)
+	{
+		Room		room;
+		ShapeEllipse ellipse;
+		Shape	   *shape;
+		uint8_t    *bytes;
+		size_t		n;
+
+		set_random_at(&room, SHAPE_ELLIPSE, random_direction(), 1);
+		ellipse = *shape_ellipse(&room.shape);
+		ellipse.a = 1.5 * uniform();
+		ellipse.b = 1.5 * uniform();
+		ellipse.gamma = 0.5 * SKY_PI - ellipse.a * uniform();
+		ellipse.tan_a = ldexp(uniform() - 0.5, (int) below(1500));
+		ellipse.tan_b = ldexp(uniform() - 0.5, (int) below(1500) - 1000);
+		set_leaf(&room, SHAPE_ELLIPSE, &ellipse, sizeof(ellipse));
+		bytes = encode(&room.shape, &n);
+		if (decode_problem(bytes, n, &shape) != NULL)
+			refused++;
+		else
+		{
+			Bounds3		bounds = shape_bounds(shape);
+			ShapeCircle circle = shape_bounding_circle(shape);
+			Vec			v = random_direction();
+			double		area = 0;
+
+			wrong_area += !shape_area(shape, &area) || area != 4 * SKY_PI;
+			for (int axis = 0; axis < 3; axis++)
+				outside += (&v.x)[axis] < bounds.low[axis] || (&v.x)[axis] > bounds.high[axis];
+			outside += vec_chord2(v, circle.center) > circle.chord2 || !shape_contains_point(shape, v);
+		}
+		free(shape);
+		free(bytes);
+	}
+	ok(refused == 0, "ellipses that are full by their foci are read");
+	ok(wrong_area == 0, "their area is the sphere's");
+	ok(outside == 0, "they, their bounds and their bounding circle hold every point");
+}
+
 static double
 distance_to_edge(Vec p, Vec a, Vec b)
 {
@@ -818,6 +868,7 @@ main(void)
 	test_vectors();
 	test_round_trips();
 	test_bounds();
+	test_full_ellipses();
 	test_stars();
 	test_lunes();
 	test_relations();
