@@ -733,6 +733,44 @@ test_relations(void)
 	ok(not_self == 0, "a shape contains itself");
 }
 
+/*
+ * A hemisphere's edge through a pole, and a box that ends there: they touch, at
+ * whatever angle.
+ */
+static void
+test_touch_at_pole(void)
+{
+	int			asymmetric = 0;
+	int			apart = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		circle;
+		Room		range;
+		ShapeBox	box;
+		double		edge = below(360);
+		double		width = 1 + below(170);
+		double		from = fmod(edge + 1 + below((unsigned) (179 - width)), 360);
+		bool		meet;
+
+		memset(&circle, 0, sizeof(circle));
+		shape_set_circle(&circle.shape, vec_from_degrees(fmod(edge + 270, 360), 0), 0.5 * SKY_PI);
+		box.lon_a = from * SKY_RAD_PER_DEG;
+		box.lon_b = fmod(from + width, 360) * SKY_RAD_PER_DEG;
+		box.lat_a = i % 2 ? -0.5 * SKY_PI : 0.25;
+		box.lat_b = i % 2 ? -0.25 : 0.5 * SKY_PI;
+		set_leaf(&range, SHAPE_BOX, &box, sizeof(box));
+		meet = shape_intersects(&circle.shape, &range.shape);
+		if (meet != shape_intersects(&range.shape, &circle.shape) && asymmetric++ < 3)
+			note_pair("asymmetric", &circle.shape, &range.shape);
+		if (!meet && apart++ < 3)
+			note_pair("apart", &circle.shape, &range.shape);
+	}
+	ok(asymmetric == 0, "a hemisphere and a box that touch at a pole meet each other, or neither does");
+	if (!ok(apart == 0, "and they meet"))
+		note("%d do not", apart);
+}
+
 /* ---------------------------------------------------------------- malformed */
 
 static void
@@ -872,6 +910,7 @@ main(void)
 	test_stars();
 	test_lunes();
 	test_relations();
+	test_touch_at_pole();
 	test_malformed_texts();
 	test_nesting();
 	test_malformed_bytes();
