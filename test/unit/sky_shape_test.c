@@ -524,6 +524,46 @@ test_full_ellipses(void)
 	ok(outside == 0, "they, their bounds and their bounding circle hold every point");
 }
 
+/* Polygons of any vertices, most of which reach farther than a hemisphere. */
+static void
+test_wide_polygons(void)
+{
+	int			polygons = 0;
+	int			wide = 0;
+	int			outside = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		room;
+		Vec		   *vertices = (Vec *) (&room.shape + 1);
+		uint32_t	n = 4 + below(3);
+		Bounds3		bounds;
+		ShapeCircle circle;
+
+		memset(&room, 0, sizeof(room));
+		for (uint32_t k = 0; k < n; k++)
+			vertices[k] = random_direction();
+		if (shape_set_polygon(&room.shape, n) != NULL)
+			continue;
+		bounds = shape_bounds(&room.shape);
+		circle = shape_bounding_circle(&room.shape);
+		polygons++;
+		wide += circle.chord2 > 2;
+		for (int j = 0; j < 50; j++)
+		{
+			Vec			v = random_direction();
+
+			if (!shape_contains_point(&room.shape, v))
+				continue;
+			for (int axis = 0; axis < 3; axis++)
+				outside += (&v.x)[axis] < bounds.low[axis] || (&v.x)[axis] > bounds.high[axis];
+			outside += vec_chord2(v, circle.center) > circle.chord2;
+		}
+	}
+	if (!ok(outside == 0 && wide > 200, "the bounds and the bounding circle of wide polygons hold their points"))
+		note("%d points outside, %d polygons, %d wide", outside, polygons, wide);
+}
+
 static double
 distance_to_edge(Vec p, Vec a, Vec b)
 {
@@ -907,6 +947,7 @@ main(void)
 	test_round_trips();
 	test_bounds();
 	test_full_ellipses();
+	test_wide_polygons();
 	test_stars();
 	test_lunes();
 	test_relations();
