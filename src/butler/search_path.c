@@ -26,6 +26,7 @@
 
 #include "butler/search_path.h"
 #include "butler/wildcard.h"
+#include "core/compat.h"
 #include "core/query.h"
 
 /* What is known of a collection on the way. */
