@@ -8,6 +8,7 @@
 #ifndef CATREG_BUTLER_BULK_H
 #define CATREG_BUTLER_BULK_H
 
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/rel.h"
 #include "utils/uuid.h"
@@ -21,6 +22,9 @@
 #define MAX_TABLE_COLUMNS (MAX_DIMENSIONS + 8)
 #define ROWS_A_FETCH 1000
 #define NAMED_IN_ERROR 10		/* so many rows at most */
+
+/* The relation of a batch of members, while it is registered: n, c1 (their ids) */
+#define MEMBERS_NAME "catreg_members"
 
 /* collection.type */
 #define COLLECTION_RUN 1
@@ -42,6 +46,24 @@ typedef struct Dimensions
 	AttrNumber	columns[MAX_DIMENSIONS];	/* of the tags table */
 	Oid			types[MAX_DIMENSIONS];	/* INT8OID or TEXTOID */
 } Dimensions;
+
+/* Datasets of a batch that become members of a collection, or cease to be. */
+typedef struct Member
+{
+	pg_uuid_t	id;				/* that is returned */
+	const char *status;			/* NULL: nothing is known of it yet */
+} Member;
+
+typedef struct Members
+{
+	Registry   *registry;
+	Collection	collection;
+	KeySet	   *ids;			/* of the batch, each once */
+	Member	   *list;			/* numbered as ids */
+	int64	   *rows;			/* the number of each row's dataset */
+	int64		n_rows;
+	MemoryContext context;
+} Members;
 
 /* A table being written: its columns are given by name. */
 typedef struct TableWriter
@@ -72,6 +94,14 @@ extern void governors_create(const Registry *registry, const Dimensions *dimensi
 extern void governors_add(const Dimensions *dimensions, KeySet **governors, const Datum *values);
 extern void bulk_attempts(const Registry *registry, void (*attempt) (void *arg), void *arg);
 extern void bulk_execute(const char *text);
+
+/* members.c */
+extern void members_read(Members *members, Oid batch);
+extern void members_collection(Members *members, const char *name, int type);
+extern void members_known(Members *members);
+extern void members_report_untagged(const char *id) pg_attribute_noreturn();
+extern List *members_types(Members *members);
+extern void members_return(const Members *members, FunctionCallInfo fcinfo);
 
 /* table_writer.c */
 extern void table_writer_begin(TableWriter *table, Oid relid, int n_columns,

@@ -38,6 +38,7 @@ table_writer_begin(TableWriter *table, Oid relid, int n_columns, const char *con
 	target.rel = table->rel;
 	target.columns = table->columns;
 	target.in_order = true;
+	target.n_sorted = n_columns;
 	target.handles = references_handle;
 	target.handles_arg = table->references;
 	table->writer = writer_begin(&target);
