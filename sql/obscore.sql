@@ -18,10 +18,67 @@ GRANT SELECT ON catreg.obscore TO PUBLIC;
 CREATE TRIGGER signal_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON catreg.obscore
     FOR EACH STATEMENT EXECUTE FUNCTION catreg.signal_change();
 
+CREATE TABLE catreg.obscore_collection (
+    obscore regclass REFERENCES catreg.obscore ON DELETE CASCADE,
+    position int,
+    collection text NOT NULL,
+    PRIMARY KEY (obscore, position)
+);
+COMMENT ON TABLE catreg.obscore_collection IS 'the search paths that the rows of find-first ObsCore tables follow; written by their triggers only';
+COMMENT ON COLUMN catreg.obscore_collection.collection IS 'the collection''s id, or its name where the registry goes by names';
+CREATE INDEX ON catreg.obscore_collection (obscore, collection);
+SELECT pg_catalog.pg_extension_config_dump('catreg.obscore_collection', '');
+GRANT SELECT ON catreg.obscore_collection TO PUBLIC;
+
+CREATE UNLOGGED TABLE catreg.obscore_journal (
+    obscore oid NOT NULL,
+    relation oid NOT NULL,
+    change smallint,
+    changed jsonb
+);
+COMMENT ON TABLE catreg.obscore_journal IS 'what has been changed in a registry while alter_obscore() makes a table anew; empty otherwise';
+
 CREATE FUNCTION catreg.maintain_obscore() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.maintain_obscore() IS
     'trigger, for each statement: keeps the ObsCore tables of a registry';
+
+CREATE FUNCTION catreg.maintain_obscore_path() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.maintain_obscore_path() IS
+    'constraint trigger, deferred: keeps the find-first ObsCore tables of a registry whose chains have changed';
+
+-- Find-first
+
+CREATE FUNCTION catreg.obscore_data_id(dataset_type bigint, VARIADIC "values" "any") RETURNS uuid
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_data_id(bigint, "any") IS
+    'internal: a key for a dataset type and a data id';
+
+CREATE FUNCTION catreg.obscore_position(obscore regclass, collection bigint) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_position(regclass, bigint) IS
+    'internal: a collection''s place in the search path of an ObsCore table, NULL if it has none';
+
+CREATE FUNCTION catreg.obscore_position(obscore regclass, collection text) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_position(regclass, text) IS
+    'internal: the same where collections go by their names';
+
+CREATE FUNCTION catreg.obscore_search_path(obscore regclass, OUT collection bigint, OUT "position" int)
+    RETURNS SETOF record LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_search_path(regclass) IS
+    'internal: the search path of an ObsCore table';
+
+CREATE FUNCTION catreg.obscore_search_path_names(obscore regclass, OUT collection text, OUT "position" int)
+    RETURNS SETOF record LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'obscore_search_path';
+COMMENT ON FUNCTION catreg.obscore_search_path_names(regclass) IS
+    'internal: the same where collections go by their names';
+
+CREATE FUNCTION catreg.obscore_find_first_indexes(obscore regclass) RETURNS SETOF text
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_find_first_indexes(regclass) IS
+    'internal: what makes the indexes that a find-first ObsCore table needs';
 
 -- Values of columns
 
@@ -40,10 +97,15 @@ CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
-CREATE FUNCTION catreg.obscore_region(encoded text, other text) RETURNS catreg.region
+CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
     LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
-COMMENT ON FUNCTION catreg.obscore_region(text, text) IS
-    'internal: the intersection of the regions of two records';
+COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
+    'internal: the intersection of the regions of several records';
+
+CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
+    'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
 CREATE FUNCTION catreg.obscore_s_ra(region catreg.region) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -75,10 +137,25 @@ CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
+CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
+    'internal: the integer, NULL where a column of so many bytes does not hold it';
+
 CREATE FUNCTION catreg.obscore_spectral(filter text, band text, names text[], ends float8[]) RETURNS float8
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_spectral(text, text, text[], float8[]) IS
     'internal: an end of the spectral range of a filter, else of a band';
+
+CREATE FUNCTION catreg.obscore_pgsphere_region(region catreg.region, type anyelement) RETURNS anyelement
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pgsphere_region(catreg.region, anyelement) IS
+    'internal: the region as pgsphere''s polygon if it is a convex one that pgsphere accepts, else NULL';
+
+CREATE FUNCTION catreg.obscore_pgsphere_position(region catreg.region, type anyelement) RETURNS anyelement
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pgsphere_position(catreg.region, anyelement) IS
+    'internal: its centre as pgsphere''s point if the region is a convex polygon, else NULL';
 
 -- Steps of create_obscore()
 
@@ -98,7 +175,7 @@ COMMENT ON FUNCTION catreg.obscore_missing_columns(text, regnamespace, regclass)
     'internal: the columns of a configuration that a client''s table lacks';
 
 CREATE FUNCTION catreg.obscore_sources(obscore regclass,
-        OUT source regclass, OUT inserts boolean, OUT updates boolean, OUT deletes boolean)
+        OUT source regclass, OUT inserts boolean, OUT updates boolean, OUT deletes boolean, OUT paths boolean)
     RETURNS SETOF record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_sources(regclass) IS
     'internal: the tables that an ObsCore table is made of, and which events on them matter';
@@ -129,7 +206,11 @@ $$
 DECLARE
     s record;
     event record;
+    statement text;
 BEGIN
+    FOR statement IN SELECT * FROM catreg.obscore_find_first_indexes(obscore) LOOP
+        EXECUTE statement;
+    END LOOP;
     FOR s IN SELECT * FROM catreg.obscore_sources(obscore) ORDER BY source LOOP
         FOR event IN
             SELECT * FROM (VALUES ('insert', s.inserts, 'REFERENCING NEW TABLE AS catreg_new'),
@@ -142,28 +223,59 @@ BEGIN
             EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION catreg.maintain_obscore()',
                            'catreg_obscore_' || event.name, event.name, s.source, event.tables);
         END LOOP;
+        CONTINUE WHEN NOT s.paths OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = s.source AND tgname = 'catreg_obscore_path');
+        EXECUTE format('CREATE CONSTRAINT TRIGGER catreg_obscore_path AFTER INSERT OR UPDATE OR DELETE ON %s '
+                       'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION catreg.maintain_obscore_path()', s.source);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_add_triggers(regclass) IS
     'internal: puts the triggers that are missing on the tables of a registry';
 
+CREATE FUNCTION catreg.obscore_has_triggers(obscore regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN (SELECT bool_and(EXISTS (SELECT FROM pg_trigger t
+                                    WHERE t.tgrelid = s.source AND t.tgenabled <> 'D' AND t.tgname = 'catreg_obscore_truncate'))
+            FROM catreg.obscore_sources(obscore) s);
+EXCEPTION WHEN OTHERS THEN
+    -- a registry that has been damaged, or is gone: those that are right are shown all the same
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_has_triggers(regclass) IS
+    'internal: are all triggers there and enabled? NULL where it cannot be told';
+
 CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
+    -- of what is left: anything at all, anything find-first?
+    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry);
+    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry
+                                  AND o.config->>'collection_type' = 'CHAINED');
     t record;
 BEGIN
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
-        WHERE c.relnamespace = registry AND tgfoid = 'catreg.maintain_obscore'::regproc ORDER BY tgrelid
+        WHERE c.relnamespace = registry
+          AND (NOT kept AND tgfoid = 'catreg.maintain_obscore'::regproc
+               OR NOT find_first AND tgfoid = 'catreg.maintain_obscore_path'::regproc)
+        ORDER BY tgrelid
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
+    END LOOP;
+    FOR t IN
+        SELECT i.oid::regclass AS rel FROM pg_class i
+        WHERE NOT find_first AND i.relnamespace = registry AND i.relkind IN ('i', 'I') AND i.relname LIKE 'catreg\_find\_first\_%'
+    LOOP
+        EXECUTE format('DROP INDEX %s', t.rel);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_remove_triggers(regnamespace) IS
-    'internal: takes the triggers off the tables of a registry';
+    'internal: takes what no ObsCore table needs any more off the tables of a registry';
 
 CREATE FUNCTION catreg.obscore_create_own(config json, registry regnamespace, name name) RETURNS regclass
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
@@ -240,6 +352,10 @@ BEGIN
     IF registry IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'registry must not be NULL';
     END IF;
+    IF name = '' OR octet_length(name) > 63 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" cannot be a table''s name', name),
+            HINT = 'Names in PostgreSQL have 1 to 63 bytes.';
+    END IF;
     IF config IS NOT NULL THEN
         RETURN catreg.obscore_create_own(config, registry, COALESCE(name, catreg.obscore_table_name(config::text)::text)::name);
     END IF;
@@ -254,6 +370,182 @@ $$;
 COMMENT ON FUNCTION catreg.create_obscore(json, regnamespace, text) IS
     'makes an ObsCore table of a Butler registry and keeps it from then on; without a configuration it takes over the client''s own';
 
+CREATE FUNCTION catreg.obscore_begin_alter(obscore regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_begin_alter(regclass) IS
+    'internal: has writers note what they change from here on';
+
+CREATE FUNCTION catreg.obscore_fill_from(obscore regclass, old regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_fill_from(regclass, regclass) IS
+    'internal: makes all rows of a table that is empty, and copies those that another has';
+
+CREATE FUNCTION catreg.obscore_catch_up(obscore regclass, old regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_catch_up(regclass, regclass) IS
+    'internal: applies what writers have noted';
+
+CREATE FUNCTION catreg.obscore_clear_journal(obscore regclass) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_clear_journal(regclass) IS
+    'internal: forgets what writers have noted';
+
+CREATE FUNCTION catreg.obscore_check_alterable(obscore regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    obstacle text;
+BEGIN
+    SELECT o INTO obstacle FROM (
+        SELECT format('trigger "%s"', tgname) FROM pg_trigger WHERE tgrelid = obscore AND NOT tgisinternal
+        UNION ALL SELECT format('row security policy "%s"', polname) FROM pg_policy WHERE polrelid = obscore
+        UNION ALL SELECT format('foreign key "%s"', conname) FROM pg_constraint WHERE contype = 'f' AND obscore IN (conrelid, confrelid)
+        UNION ALL SELECT format('publication "%s"', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = obscore
+        UNION ALL SELECT format('table %s, which inherits from it or is its parent', CASE obscore WHEN inhparent THEN inhrelid ELSE inhparent END::regclass)
+                  FROM pg_inherits WHERE obscore IN (inhrelid, inhparent)
+        UNION ALL SELECT format('materialized view %s', c.oid::regclass)
+                  FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
+                  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = obscore AND c.relkind = 'm') x (o) LIMIT 1;
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('ObsCore table %s cannot be altered because of %s', obscore, obstacle),
+            DETAIL = 'A new table takes its place, to which rights, comments and views are carried over, but nothing else.',
+            HINT = 'Drop it first, and make it again afterwards.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_check_alterable(regclass) IS
+    'internal: refuses a table on which something depends that cannot be carried over';
+
+CREATE FUNCTION catreg.obscore_lock_sources(obscore regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    tables text := (SELECT string_agg(source::text, ', ' ORDER BY source) FROM catreg.obscore_sources(obscore));
+BEGIN
+    -- all at once and without waiting, or two would wait for each other
+    FOR i IN 1 .. 300 LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE NOWAIT', tables);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.01);
+        END;
+    END LOOP;
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_lock_sources(regclass) IS
+    'internal: keeps writers of a registry out until the end of the transaction';
+
+CREATE FUNCTION catreg.obscore_carry_over(old regclass, new regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, new, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                      CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = old AND a.grantee <> c.relowner
+        UNION ALL
+        SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, o.attname, new, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                      CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_attribute o JOIN pg_attribute n ON n.attrelid = new AND n.attname = o.attname AND NOT n.attisdropped, aclexplode(o.attacl) a
+        WHERE o.attrelid = old AND NOT o.attisdropped
+        UNION ALL
+        SELECT format('COMMENT ON TABLE %s IS %L', new, obj_description(old, 'pg_class')) WHERE obj_description(old, 'pg_class') IS NOT NULL
+        UNION ALL
+        SELECT format('COMMENT ON COLUMN %s.%I IS %L', new, o.attname, col_description(old, o.attnum))
+        FROM pg_attribute o JOIN pg_attribute n ON n.attrelid = new AND n.attname = o.attname AND NOT n.attisdropped
+        WHERE o.attrelid = old AND NOT o.attisdropped AND col_description(old, o.attnum) IS NOT NULL
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_carry_over(regclass, regclass) IS
+    'internal: gives a table the rights and comments of another';
+
+CREATE FUNCTION catreg.obscore_take_place(old regclass, new regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    schema regnamespace := (SELECT relnamespace FROM pg_class WHERE oid = old);
+    old_name name := (SELECT relname FROM pg_class WHERE oid = old);
+    new_name name := (SELECT relname FROM pg_class WHERE oid = new);
+    views text[];
+    statement text;
+    i record;
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', old);
+    views := ARRAY(
+        SELECT DISTINCT format('CREATE OR REPLACE VIEW %s%s AS %s', v.oid::regclass,
+                               ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
+        FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = old AND v.relkind = 'v');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, left(old_name, 50) || '_catreg_old');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', new, old_name);
+    FOREACH statement IN ARRAY views LOOP
+        EXECUTE statement;
+    END LOOP;
+    EXECUTE format('DROP TABLE %s', old);
+    FOR i IN SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+             WHERE x.indrelid = new AND starts_with(c.relname, new_name) LOOP
+        EXECUTE format('ALTER INDEX %s.%I RENAME TO %I', schema, i.relname, old_name || substr(i.relname, length(new_name) + 1));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_take_place(regclass, regclass) IS
+    'internal: drops a table and gives another its name, in views, too';
+
+CREATE FUNCTION catreg.alter_obscore(obscore regclass, config json) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    d record;
+    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    statements text[];
+    statement text;
+    made regclass;
+BEGIN
+    PERFORM catreg.obscore_begin_alter(obscore);
+    SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
+    FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = alter_obscore.obscore;
+    IF NOT d.own_table THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('table %s is the client''s own, whose configuration is the registry''s', obscore),
+            HINT = 'Make a table of its own with catreg.create_obscore().';
+    END IF;
+    IF (d.config->>'collection_type' = 'CHAINED') <> (config->>'collection_type' IS NOT DISTINCT FROM 'CHAINED') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the collection_type of table %s cannot be altered from "%s" to "%s"', obscore,
+                             d.config->>'collection_type', config->>'collection_type'),
+            HINT = 'Make another table with catreg.create_obscore().';
+    END IF;
+    PERFORM catreg.obscore_check_alterable(obscore);
+    statements := ARRAY(SELECT catreg.obscore_create_statements(config::text, d.registry, name));
+    EXECUTE statements[1];
+    made := format('%s.%I', d.registry, name)::regclass;
+    EXECUTE format('ALTER TABLE %s OWNER TO %I', made, d.owner);
+    PERFORM catreg.obscore_carry_over(obscore, made);
+    PERFORM catreg.obscore_define(made, d.registry, config, true, NULL);
+    PERFORM catreg.obscore_fill_from(made, obscore);
+    FOREACH statement IN ARRAY statements[2:] LOOP
+        EXECUTE statement;
+    END LOOP;
+    -- from here on writers wait
+    PERFORM catreg.obscore_lock_sources(made);
+    PERFORM catreg.obscore_add_triggers(made);
+    PERFORM catreg.obscore_catch_up(made, obscore);
+    PERFORM catreg.obscore_clear_journal(obscore);
+    PERFORM catreg.obscore_undefine(obscore);
+    PERFORM catreg.obscore_take_place(obscore, made);
+END
+$$;
+COMMENT ON FUNCTION catreg.alter_obscore(regclass, json) IS
+    'gives an ObsCore table another configuration while it is used';
+
 CREATE FUNCTION catreg.drop_obscore(obscore regclass) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
@@ -262,9 +554,7 @@ DECLARE
 BEGIN
     SELECT * INTO d FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
     PERFORM catreg.obscore_undefine(obscore);
-    IF NOT EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = d.registry) THEN
-        PERFORM catreg.obscore_remove_triggers(d.registry);
-    END IF;
+    PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
         EXECUTE format('DROP TABLE %s', obscore);
         RETURN;
@@ -299,17 +589,16 @@ DECLARE
 BEGIN
     FOR dropped IN
         DELETE FROM catreg.obscore d USING pg_event_trigger_dropped_objects() o
-        WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore
+        WHERE (o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore)
+           OR (o.classid = 'pg_namespace'::regclass AND o.objid = d.registry)
         RETURNING d.registry
     LOOP
-        IF NOT EXISTS (SELECT FROM catreg.obscore d WHERE d.registry = dropped) THEN
-            PERFORM catreg.obscore_remove_triggers(dropped);
-        END IF;
+        PERFORM catreg.obscore_remove_triggers(dropped);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_follow_drop() IS
-    'event trigger: lets go of an ObsCore table that is dropped';
+    'event trigger: lets go of an ObsCore table that is dropped, or whose registry is';
 
 CREATE EVENT TRIGGER catreg_obscore_drop ON sql_drop
     EXECUTE FUNCTION catreg.obscore_follow_drop();

@@ -12,13 +12,10 @@ CREATE VIEW catreg.status AS
     FROM catreg.closure c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.closure
     UNION ALL
     SELECT o.obscore, 'obscore', o.registry::text, pg_catalog.pg_get_userbyid(r.relowner),
-           (SELECT pg_catalog.bool_and(EXISTS (SELECT FROM pg_catalog.pg_trigger t
-                                               WHERE t.tgrelid = s.source AND t.tgenabled <> 'D'
-                                                 AND t.tgname = 'catreg_obscore_truncate'))
-            FROM catreg.obscore_sources(o.obscore) s),
+           catreg.obscore_has_triggers(o.obscore),
            o.refreshed
     FROM catreg.obscore o LEFT JOIN pg_catalog.pg_class r ON r.oid = o.obscore;
 COMMENT ON VIEW catreg.status IS 'each derived table, its source and owner, whether its triggers are in place, and when it was last compared as a whole';
-COMMENT ON COLUMN catreg.status.triggers IS 'are all triggers on the source there and enabled?';
+COMMENT ON COLUMN catreg.status.triggers IS 'are all triggers on the source there and enabled? NULL where it cannot be told';
 COMMENT ON COLUMN catreg.status.last_refresh IS 'when the whole table was last compared with its source, by rebuild_closure() or its like';
 GRANT SELECT ON catreg.status TO PUBLIC;

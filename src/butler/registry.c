@@ -96,6 +96,7 @@ registry_open(Oid namespace)
 	registry->schema = pstrdup(quote_identifier(name));
 	needed_table(registry, "butler_attributes");
 	registry->collection = needed_table(registry, "collection");
+	registry->collection_chain = needed_table(registry, "collection_chain");
 	registry->dataset = needed_table(registry, "dataset");
 	registry->dataset_type = needed_table(registry, "dataset_type");
 	needed_table(registry, "dimension_graph_definition");

@@ -31,6 +31,7 @@ typedef struct Registry
 	char	   *tag_key;		/* of the tags tables */
 	char	   *run_key;		/* of dataset */
 	Oid			collection;
+	Oid			collection_chain;
 	Oid			dataset;
 	Oid			dataset_type;
 } Registry;

@@ -37,6 +37,32 @@ universe_element(const Universe *universe, const char *name)
 	return NULL;
 }
 
+/*
+ * The level of a system's dimension, or -1: it is none of its.
+ */
+int
+skypix_level(const SkyPixSystem *system, const char *dimension)
+{
+	size_t		length = strlen(system->name);
+	const char *level = dimension + length;
+
+	if (strncmp(dimension, system->name, length) != 0 || *level == '\0' ||
+		strlen(level) > 2 || strspn(level, "0123456789") != strlen(level))
+		return -1;
+	return atoi(level);
+}
+
+bool
+universe_is_skypix(const Universe *universe, const char *dimension)
+{
+	ListCell   *cell;
+
+	foreach(cell, universe->skypix)
+		if (skypix_level(lfirst(cell), dimension) >= 0)
+			return true;
+	return false;
+}
+
 static void
 report_damage(const char *what)
 {
@@ -149,6 +175,32 @@ read_families(json_object *root, const char *kind)
 	return result;
 }
 
+static List *
+read_skypix(json_object *root)
+{
+	json_object *skypix = member(root, "skypix", json_type_object);
+	List	   *result = NIL;
+
+	if (skypix != NULL)
+	{
+		json_object_object_foreach(skypix, name, value)
+		{
+			SkyPixSystem *system;
+			json_object *class_name;
+
+			/* beside the systems it says which dimension is common to all records */
+			if (!json_object_is_type(value, json_type_object))
+				continue;
+			class_name = member(value, "class", json_type_string);
+			system = palloc(sizeof(SkyPixSystem));
+			system->name = pstrdup(name);
+			system->class_name = pstrdup(class_name == NULL ? "" : json_object_get_string(class_name));
+			result = lappend(result, system);
+		}
+	}
+	return result;
+}
+
 static void
 read_universe(Universe *universe, json_object *root)
 {
@@ -172,6 +224,7 @@ read_universe(Universe *universe, json_object *root)
 		universe->elements[i].required = closed[i];
 	universe->spatial = read_families(root, "spatial");
 	universe->temporal = read_families(root, "temporal");
+	universe->skypix = read_skypix(root);
 }
 
 /*

@@ -22,16 +22,26 @@ typedef struct DimensionElement
 	List	   *implied;		/* names that its records hold */
 } DimensionElement;
 
+/* A system of pixels: dimensions "htm7" and the like, without a table. */
+typedef struct SkyPixSystem
+{
+	char	   *name;			/* of its dimensions, before the level */
+	char	   *class_name;
+} SkyPixSystem;
+
 typedef struct Universe
 {
 	int			n_elements;
 	DimensionElement *elements;
 	List	   *spatial;		/* of lists of names: families, the first that is there counts */
 	List	   *temporal;
+	List	   *skypix;			/* of SkyPixSystem */
 } Universe;
 
 extern Universe *universe_parse(const char *json);
 extern const DimensionElement *universe_element(const Universe *universe, const char *name);
+extern int	skypix_level(const SkyPixSystem *system, const char *dimension);
+extern bool universe_is_skypix(const Universe *universe, const char *dimension);
 extern bool name_in(const List *names, const char *name);
 
 #endif							/* CATREG_BUTLER_UNIVERSE_H */

@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 
+#include "butler/freeze.h"
 #include "closure/closure.h"
 #include "core/invalidate.h"
 #include "core/plan_by_key.h"
@@ -26,6 +27,7 @@ _PG_init(void)
 	plan_by_key_init();
 	settings_define();
 	invalidate_init();
+	freeze_init();
 	closure_init();
 	leap_seconds_init();
 	obscore_init();

@@ -3,10 +3,10 @@
  * src/obscore/apply.c
  *	  Brings the rows of some datasets up to date.
  *
- * Every event comes down to one of two: tags that were inserted, whose rows are
- * in a transition table, or datasets that were touched, whose ids are.  Both
- * make the rows with the query that defines the table, over another source, and
- * write what differs.
+ * Every event comes down to tags that were inserted or deleted, which are in a
+ * transition table, or to datasets that were touched, whose keys are collected
+ * (see touched.c).  The statements are in statements.c; here is in which order
+ * they are executed.
  *
  * Rows are looked up one by one, through indexes, in the order in which the query
  * is written: the planner would join everything before it looks at the one row
@@ -21,7 +21,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/uuid.h"
 
 #include "core/query.h"
 #include "obscore/apply.h"
@@ -32,23 +34,16 @@
 /* A kept plan is made again after so many rows, and then after twice as many. */
 #define FIRST_ROWS 64
 
-typedef enum PlanId
+typedef struct KeptPlan
 {
-	PLAN_LOCKS,
-	PLAN_PUT_NEW,
-	PLAN_PUT,
-	PLAN_REMOVE,
-	PLAN_TOUCHED_LOCKS,
-	PLAN_TOUCHED_PUT,
-	PLAN_TOUCHED_REMOVE,
-	N_PLANS
-} PlanId;
+	SPIPlanPtr	plan;
+	int64		rows;			/* that were written by it */
+	int64		limit;			/* after which it is made again */
+} KeptPlan;
 
 typedef struct ObscorePlans
 {
-	SPIPlanPtr	plans[N_PLANS];
-	int64		rows[N_PLANS];	/* that were written by it */
-	int64		limits[N_PLANS];	/* after which it is made again */
+	KeptPlan	plans[N_STATEMENTS][N_ROWS];
 } ObscorePlans;
 
 void
@@ -60,126 +55,21 @@ obscore_free_plans(Obscore *obscore)
 	{
 		ObscoreSelect *select = lfirst(cell);
 
-		for (int i = 0; select->plans != NULL && i < N_PLANS; i++)
-			if (select->plans->plans[i] != NULL)
-				SPI_freeplan(select->plans->plans[i]);
+		for (int i = 0; select->plans != NULL && i < N_STATEMENTS; i++)
+			for (int j = 0; j < N_ROWS; j++)
+				if (select->plans->plans[i][j].plan != NULL)
+					SPI_freeplan(select->plans->plans[i][j].plan);
 	}
 }
-
-/* -------------------------------------------------------------------- texts */
-
-/* INSERT of rows that are not there. */
-static void
-write_put_new(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
-{
-	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
-	obscore_write_select(text, obscore, select, source);
-	appendStringInfoString(text, "\nON CONFLICT (registry_dataset_id) DO NOTHING");
-}
-
-/*
- * INSERT, or UPDATE of what differs.  Rows are compared by their bytes: no
- * operator is looked up by its name, and -0 is not 0.
- */
-static void
-write_put(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
-{
-	ListCell   *cell;
-	bool		first = true;
-
-	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
-	obscore_write_select(text, obscore, select, source);
-	appendStringInfoString(text, "\nON CONFLICT (registry_dataset_id) DO UPDATE SET ");
-	foreach(cell, obscore->columns)
-	{
-		const char *name = quote_identifier(((ObscoreColumn *) lfirst(cell))->name);
-
-		if (strcmp(name, "registry_dataset_id") == 0)
-			continue;
-		appendStringInfo(text, "%s%s = excluded.%s", first ? "" : ", ", name, name);
-		first = false;
-	}
-	appendStringInfo(text, "\nWHERE ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record",
-					 obscore_column_list(obscore, "o."), obscore_column_list(obscore, "excluded."));
-}
-
-/*
- * The tags of one dataset, whose id is in the row of that alias.  OFFSET: in a
- * table without statistics the index of dataset types is as good to the planner
- * as that of datasets, and leads to all of them.
- */
-static char *
-tags_by_id(const ObscoreSelect *select, const char *alias)
-{
-	return psprintf("(SELECT * FROM %s y WHERE y.dataset_id OPERATOR(pg_catalog.=) %s.dataset_id OFFSET 0)",
-					query_relation(select->type->tags), alias);
-}
-
-/*
- * Rows of datasets that are not members any more; ids has a column dataset_id, of
- * datasets of this type only.
- */
-static void
-write_remove(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *ids)
-{
-	appendStringInfo(text, "DELETE FROM %s o USING (SELECT DISTINCT w.dataset_id FROM %s w) w "
-					 "WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) w.dataset_id AND NOT EXISTS (SELECT FROM (",
-					 query_relation(obscore->table), ids);
-	obscore_write_members(text, obscore, select, tags_by_id(select, "w"));
-	appendStringInfoString(text, ") m)");
-}
-
-/* The tags of the datasets whose ids are in the rows named. */
-static char *
-tags_of(const ObscoreSelect *select, const char *ids)
-{
-	return psprintf("(SELECT y.* FROM %s w CROSS JOIN LATERAL %s y OFFSET 0)", ids, tags_by_id(select, "w"));
-}
-
-static bool
-write_plan(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, PlanId id)
-{
-	switch (id)
-	{
-		case PLAN_LOCKS:
-			return obscore_write_key_locks(text, obscore, select, OBSCORE_NEW);
-		case PLAN_PUT_NEW:
-			write_put_new(text, obscore, select, OBSCORE_NEW);
-			return true;
-		case PLAN_PUT:
-			write_put(text, obscore, select, OBSCORE_NEW);
-			return true;
-		case PLAN_REMOVE:
-			write_remove(text, obscore, select,
-						 psprintf("(SELECT b.dataset_id FROM " OBSCORE_OLD " b WHERE b.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT ")",
-								  select->type->id));
-			return true;
-		case PLAN_TOUCHED_LOCKS:
-			appendStringInfo(text, "SELECT 1 FROM %s o WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) ANY "
-							 "(SELECT w.dataset_id FROM %s w) ORDER BY o.registry_dataset_id FOR UPDATE OF o",
-							 query_relation(obscore->table), OBSCORE_TOUCHED);
-			return true;
-		case PLAN_TOUCHED_PUT:
-			write_put(text, obscore, select, tags_of(select, OBSCORE_TOUCHED));
-			/* a row that was there has been locked, and says so */
-			appendStringInfoString(text, " RETURNING o.xmax OPERATOR(pg_catalog.=) 0");
-			return true;
-		default:
-			write_remove(text, obscore, select, OBSCORE_TOUCHED);
-			return true;
-	}
-}
-
-/* ---------------------------------------------------------------- execution */
 
 static SPIPlanPtr
-prepare(const Obscore *obscore, const ObscoreSelect *select, PlanId id)
+prepare(const Obscore *obscore, const ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows)
 {
 	StringInfoData text;
 	SPIPlanPtr	plan;
 
 	initStringInfo(&text);
-	if (!write_plan(&text, obscore, select, id))
+	if (!obscore_write_statement(&text, obscore, select, statement, rows))
 		return NULL;
 	plan = query_prepare(text.data, 0, NULL);
 	pfree(text.data);
@@ -187,40 +77,40 @@ prepare(const Obscore *obscore, const ObscoreSelect *select, PlanId id)
 }
 
 static SPIPlanPtr
-kept_plan(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows)
+kept_plan(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows, int64 n_rows)
 {
-	SPIPlanPtr *slot;
+	KeptPlan   *kept;
 
 	if (select->plans == NULL)
 		select->plans = MemoryContextAllocZero(obscore->context, sizeof(ObscorePlans));
-	slot = &select->plans->plans[id];
-	if (*slot != NULL && (!SPI_plan_is_valid(*slot) || select->plans->rows[id] > select->plans->limits[id]))
+	kept = &select->plans->plans[statement][rows];
+	if (kept->plan != NULL && (!SPI_plan_is_valid(kept->plan) || kept->rows > kept->limit))
 	{
-		SPIPlanPtr	old = *slot;
+		SPIPlanPtr	old = kept->plan;
 
-		*slot = NULL;
+		kept->plan = NULL;
 		SPI_freeplan(old);
 	}
-	if (*slot == NULL)
+	if (kept->plan == NULL)
 	{
-		SPIPlanPtr	plan = prepare(obscore, select, id);
+		SPIPlanPtr	plan = prepare(obscore, select, statement, rows);
 
 		if (plan != NULL)
 			SPI_keepplan(plan);
-		*slot = plan;
-		select->plans->limits[id] = Max(FIRST_ROWS, 2 * select->plans->limits[id]);
-		select->plans->rows[id] = 0;
+		kept->plan = plan;
+		kept->limit = Max(FIRST_ROWS, 2 * kept->limit);
+		kept->rows = 0;
 	}
-	select->plans->rows[id] += n_rows;
-	return *slot;
+	kept->rows += n_rows;
+	return kept->plan;
 }
 
 /*
- * Executes one of the statements, with a snapshot of this moment.  Returns the
- * number of rows, and counts those that were inserted, updated or deleted.
+ * Executes one of the statements, with a snapshot of this moment, and leaves its
+ * rows in SPI_tuptable.  Returns their number.
  */
 static int64
-execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, ObscoreCounts *counts)
+execute(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows, int64 n_rows)
 {
 	bool		few = n_rows <= FEW_ROWS;
 	int			level = query_by_index(true);
@@ -229,22 +119,12 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 
 	query_set("join_collapse_limit", "1");
 	query_set("catreg.plan_by_key", "on");
-	plan = few ? kept_plan(obscore, select, id, n_rows) : prepare(obscore, select, id);
+	plan = few ? kept_plan(obscore, select, statement, rows, n_rows) : prepare(obscore, select, statement, rows);
+	SPI_tuptable = NULL;
 	if (plan != NULL)
 	{
 		query_execute_latest(plan, NULL, true);
 		processed = SPI_processed;
-		if (id == PLAN_REMOVE || id == PLAN_TOUCHED_REMOVE)
-			counts->deleted += SPI_processed;
-		else if (id == PLAN_TOUCHED_PUT)
-			for (uint64 i = 0; i < SPI_processed; i++)
-			{
-				bool		isnull;
-				bool		inserted = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-
-				*(inserted ? &counts->inserted : &counts->updated) += 1;
-			}
-		SPI_freetuptable(SPI_tuptable);
 		if (!few)
 			SPI_freeplan(plan);
 	}
@@ -252,19 +132,116 @@ execute(const Obscore *obscore, ObscoreSelect *select, PlanId id, int64 n_rows, 
 	return processed;
 }
 
+static void
+execute_only(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows, int64 n_rows)
+{
+	execute(obscore, select, statement, rows, n_rows);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Keys in the order of their bytes, PostgreSQL's own of type uuid. */
+typedef struct LockedKeys
+{
+	int64		n;
+	pg_uuid_t  *keys;
+} LockedKeys;
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+static LockedKeys
+lock_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 n_rows)
+{
+	LockedKeys	locked = {execute(obscore, select, STATEMENT_LOCK_KEYS, rows, n_rows)};
+
+	locked.keys = palloc_extended(sizeof(pg_uuid_t) * Max(locked.n, 1), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < locked.n; i++)
+	{
+		bool		isnull;
+
+		locked.keys[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return locked;
+}
+
+/* What a put has done that was not protected by a lock from before. */
+typedef struct PutOutcome
+{
+	bool		updated;		/* a row that somebody has made meanwhile */
+	bool		inserted_other; /* one whose tags others may have removed meanwhile */
+} PutOutcome;
+
+static PutOutcome
+put_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 n_rows,
+		 const LockedKeys *locked, ObscoreCounts *counts)
+{
+	int64		n = execute(obscore, select, STATEMENT_PUT_KEYS, rows, n_rows);
+	PutOutcome	outcome = {false, false};
+
+	for (int64 i = 0; i < n; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		pg_uuid_t  *key = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		bool		inserted = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+		bool		own = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+
+		*(inserted ? &counts->inserted : &counts->updated) += 1;
+		if ((inserted && own) || bsearch(key, locked->keys, locked->n, sizeof(pg_uuid_t), compare_uuids) != NULL)
+			continue;
+		if (inserted)
+			outcome.inserted_other = true;
+		else
+			outcome.updated = true;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return outcome;
+}
+
+static int64
+remove_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 n_rows, ObscoreCounts *counts)
+{
+	int64		n = execute(obscore, select, STATEMENT_REMOVE_KEYS, rows, n_rows);
+
+	SPI_freetuptable(SPI_tuptable);
+	counts->deleted += n;
+	return n;
+}
+
 /*
- * Puts the rows of touched datasets, and locks those that are there first.  Where
- * some are not there somebody else may put them at this moment, and what was
- * computed before he is waited for is out of date then: the second time all are
- * locked, by having been written.
+ * Makes the rows of keys as they should be.  Rows that are there are locked first,
+ * so that two who have changed different records of one dataset, or different
+ * datasets of one data id, do it one after the other, and the second sees what the
+ * first has done.
+ *
+ * A key without a row cannot be locked.  Whoever puts its row at the same time
+ * waits for the other at the key's index; what he has computed before is out of
+ * date then, which shows in that he updates a row that he has not locked, and he
+ * does it again.  And where the tags were removed of a row that was computed but
+ * not yet written, it is found without a member, and another may take its place.
  */
 static void
-put_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
+apply_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 n_rows, ObscoreCounts *counts)
 {
-	int64		n_locked = execute(obscore, select, PLAN_TOUCHED_LOCKS, n_rows, counts);
+	LockedKeys	locked = lock_keys(obscore, select, rows, n_rows);
+	PutOutcome	outcome;
 
-	if (execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts) > 0 && n_locked < n_rows)
-		execute(obscore, select, PLAN_TOUCHED_PUT, n_rows, counts);
+	AcceptInvalidationMessages();
+	outcome = put_keys(obscore, select, rows, n_rows, &locked, counts);
+	if (outcome.updated)
+	{
+		AcceptInvalidationMessages();
+		put_keys(obscore, select, rows, n_rows, &locked, counts);
+	}
+	if (rows == ROWS_NEW && !outcome.inserted_other)
+		return;
+	if (remove_keys(obscore, select, rows, n_rows, counts) > 0 && outcome.inserted_other)
+		put_keys(obscore, select, rows, n_rows, &locked, counts);
 }
 
 /*
@@ -275,66 +252,50 @@ put_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, Obscore
  * updated: the tags have taken the place of others, and no such lock.
  *
  * SPI must be connected, with the transition tables registered, and the rights
- * of the table's owner in force; so for the two others.
+ * of the table's owner in force; so for the others.
  */
 void
 obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, bool updated, ObscoreCounts *counts)
 {
 	if (updated)
-		execute(obscore, select, PLAN_LOCKS, n_rows, counts);
+		execute_only(obscore, select, STATEMENT_KEY_LOCKS, ROWS_NEW, n_rows);
+	if (obscore->find_first)
+	{
+		apply_keys(obscore, select, ROWS_NEW, n_rows, counts);
+		return;
+	}
 
 	/* to find a plan's UPDATE ready takes as long as an index's entry: few rows are tried without */
-	if (n_rows > FEW_ROWS || execute(obscore, select, PLAN_PUT_NEW, n_rows, counts) < n_rows)
-		execute(obscore, select, PLAN_PUT, n_rows, counts);
+	if (n_rows <= FEW_ROWS)
+	{
+		int64		n = execute(obscore, select, STATEMENT_PUT_NEW, ROWS_NEW, n_rows);
+
+		SPI_freetuptable(SPI_tuptable);
+		if (n >= n_rows)
+			return;
+	}
+	execute_only(obscore, select, STATEMENT_PUT, ROWS_NEW, n_rows);
 }
 
 /*
  * Deletes the rows of tags that were deleted, which the transition table
- * OBSCORE_OLD holds, where no other tag holds them.
+ * OBSCORE_OLD holds, where no other tag holds them; in a find-first table the next
+ * of the data id takes the place.
  */
 void
 obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	execute(obscore, select, PLAN_REMOVE, n_rows, counts);
+	if (obscore->find_first)
+		apply_keys(obscore, select, ROWS_OLD, n_rows, counts);
+	else
+		remove_keys(obscore, select, ROWS_OLD, n_rows, counts);
 }
 
 /*
- * Makes the rows of datasets, whose ids are in the rows OBSCORE_TOUCHED, as they
- * should be.  Their present rows are locked first, so that two who have changed
- * different records of one dataset do it one after the other, and the second
- * sees what the first has done.
+ * Makes the rows of keys, which are in the rows OBSCORE_TOUCHED, as they should be.
  */
 void
 obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	put_touched(obscore, select, n_rows, counts);
-	execute(obscore, select, PLAN_TOUCHED_REMOVE, n_rows, counts);
-}
-
-/*
- * The same for datasets of any type.
- */
-void
-obscore_apply_all_touched(const Obscore *obscore, int64 n_rows, ObscoreCounts *counts)
-{
-	StringInfoData text;
-	ListCell   *cell;
-	int			level = query_jit_off();
-
-	foreach(cell, obscore->selects)
-		put_touched(obscore, lfirst(cell), n_rows, counts);
-	initStringInfo(&text);
-	appendStringInfo(&text, "DELETE FROM %s o USING " OBSCORE_TOUCHED " w "
-					 "WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) w.dataset_id",
-					 query_relation(obscore->table));
-	foreach(cell, obscore->selects)
-	{
-		const ObscoreSelect *select = lfirst(cell);
-
-		appendStringInfoString(&text, " AND NOT EXISTS (SELECT FROM (");
-		obscore_write_members(&text, obscore, select, tags_by_id(select, "w"));
-		appendStringInfoString(&text, ") m)");
-	}
-	counts->deleted += query_execute_once(text.data);
-	query_settings_back(level);
+	apply_keys(obscore, select, ROWS_TOUCHED, n_rows, counts);
 }

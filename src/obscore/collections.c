@@ -4,9 +4,9 @@
  *	  Which collections count, remembered.
  *
  * Most puts are into one run, and most associations into a collection that no
- * ObsCore table is about: they should not cost a query.  What is remembered goes
- * with the definition, which is made again when a collection has been changed
- * (see apply_event() in trigger.c).  The query that makes rows looks again.
+ * ObsCore table is about: they should not cost a query.  What is remembered is
+ * forgotten when a collection has been changed (see trigger.c).  The query that
+ * makes rows looks again.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +16,7 @@
 
 #include "core/query.h"
 #include "obscore/collections.h"
+#include "obscore/path.h"
 
 static SPIPlanPtr
 make_plan(const Obscore *obscore, Oid type)
@@ -34,11 +35,12 @@ make_plan(const Obscore *obscore, Oid type)
 }
 
 /*
- * Does a collection count, by its key in the tags tables?  SPI must be connected,
+ * Does a collection count, by its key (an int8, or a text), or has it when rows
+ * were made that are removed now?  SPI must be connected,
  * with the rights of the table's owner in force.
  */
 bool
-obscore_collection_counts(const Obscore *obscore, Datum key)
+obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 {
 	ObscoreCollections *known = obscore->collections;
 	Oid			type = obscore->registry->collection_type;
@@ -46,15 +48,21 @@ obscore_collection_counts(const Obscore *obscore, Datum key)
 	bool		counts;
 	bool		isnull;
 
+	/* one that has left the search path in this transaction has rows yet */
+	if (obscore->find_first)
+		return obscore_path_position(obscore, key) >= 0 || (removed && obscore_path_had(obscore, key));
+
 	/* those that go by their names are left to the query */
 	if (type != INT8OID && type != INT4OID)
 		return true;
-	id = type == INT8OID ? DatumGetInt64(key) : DatumGetInt32(key);
+	id = DatumGetInt64(key);
 	for (int i = 0; i < known->n; i++)
 		if (known->ids[i] == id)
 			return known->counts[i];
 	if (known->plan == NULL)
 		known->plan = make_plan(obscore, type);
+	if (type == INT4OID)
+		key = Int32GetDatum((int32) id);
 	query_execute_latest(known->plan, &key, false);
 
 	/* one that was deleted, with its tags, may have counted */
@@ -71,6 +79,20 @@ obscore_collection_counts(const Obscore *obscore, Datum key)
 	return counts;
 }
 
+/*
+ * Forgets what was remembered.  Called wherever messages arrive.
+ */
+void
+obscore_collections_changed(Obscore *obscore)
+{
+	obscore->collections->n = 0;
+	if (obscore->path != NULL)
+		obscore->path->valid = false;
+}
+
+/*
+ * Frees what obscore_collection_counts() has kept.
+ */
 void
 obscore_forget_collections(Obscore *obscore)
 {

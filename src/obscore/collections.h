@@ -25,7 +25,8 @@ typedef struct ObscoreCollections
 
 #define OBSCORE_COLLECTIONS_SIZE sizeof(ObscoreCollections)
 
-extern bool obscore_collection_counts(const Obscore *obscore, Datum key);
+extern bool obscore_collection_counts(const Obscore *obscore, Datum key, bool removed);
+extern void obscore_collections_changed(Obscore *obscore);
 extern void obscore_forget_collections(Obscore *obscore);
 
 #endif							/* CATREG_OBSCORE_COLLECTIONS_H */

@@ -3,15 +3,18 @@
  * src/obscore/columns.c
  *	  The columns of an ObsCore table.
  *
- * The peers' columns in their order (daf_butler, registry/obscore/_schema.py and
- * default_spatial.py); a table of catreg's own then has what IVOA's ObsCore 1.1
+ * The peers' columns in their order (daf_butler, registry/obscore/_schema.py,
+ * default_spatial.py and pgsphere.py); a table of catreg's own then has what IVOA's ObsCore 1.1
  * makes mandatory and the peers lack; last comes the footprint as a region.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "obscore/obscore.h"
+#include "obscore/pgsphere.h"
 
 typedef struct StaticColumn
 {
@@ -130,9 +133,36 @@ add_extra(List *columns, const ObscoreExtraColumn *extra, int n)
 	return columns;
 }
 
+/* A column of pgsphere's type, wherever that is. */
+static List *
+add_pgsphere(List *columns, const char *name, const char *type_name)
+{
+	Oid			type;
+
+	if (name == NULL)
+		return columns;
+	type = pgsphere_type(type_name, false);
+	columns = add_column(columns, name, format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY), OBSCORE_NULL, 0);
+	((ObscoreColumn *) llast(columns))->foreign_type = type;
+	return columns;
+}
+
+/* Those of the spatial plugins, in the order of the plugins. */
+static List *
+add_spatial(List *columns, const ObscoreConfig *config)
+{
+	if (!config->pgsphere_first)
+		columns = add_static(columns, spatial_columns, lengthof(spatial_columns));
+	columns = add_pgsphere(columns, config->region_column, PGSPHERE_REGION);
+	columns = add_pgsphere(columns, config->position_column, PGSPHERE_POSITION);
+	if (config->pgsphere_first)
+		columns = add_static(columns, spatial_columns, lengthof(spatial_columns));
+	return columns;
+}
+
 /*
  * The columns of a table, of ObscoreColumn; own_table: not one that the client
- * has made.
+ * has made.  Error: see pgsphere_type().
  */
 List *
 obscore_columns(const ObscoreConfig *config, bool own_table)
@@ -142,13 +172,11 @@ obscore_columns(const ObscoreConfig *config, bool own_table)
 	columns = add_extra(columns, config->extra, config->n_extra);
 	for (int i = 0; i < config->n_dataset_types; i++)
 		columns = add_extra(columns, config->dataset_types[i].extra, config->dataset_types[i].n_extra);
-	columns = add_static(columns, spatial_columns, lengthof(spatial_columns));
-	if (config->region_column != NULL)
-		columns = add_column(columns, config->region_column, "spoly", OBSCORE_NULL, 0);
-	if (config->position_column != NULL)
-		columns = add_column(columns, config->position_column, "spoint", OBSCORE_NULL, 0);
+	columns = add_spatial(columns, config);
 	columns = add_column(columns, "registry_dataset_id", "uuid", OBSCORE_NULL, 0);
 	if (own_table)
 		columns = add_static(columns, own_columns, lengthof(own_columns));
+	if (config->collection_type == OBSCORE_CHAINED)
+		columns = add_column(columns, "registry_data_id", "uuid", OBSCORE_NULL, 0);
 	return add_column(columns, "region", "catreg.region", OBSCORE_NULL, 0);
 }

@@ -18,6 +18,7 @@
 
 #include "core/compat.h"
 #include "core/query.h"
+#include "obscore/path.h"
 #include "obscore/problem.h"
 #include "obscore/touched.h"
 
@@ -49,7 +50,9 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	initStringInfo(&text);
 	appendStringInfoString(&text, "SELECT COALESCE(e.registry_dataset_id, o.registry_dataset_id)");
 	write_difference(&text, obscore);
-	obscore_touch(obscore, NULL, text.data, counts);
+	if (obscore->find_first)
+		obscore_save_path(obscore);
+	obscore_touch_any(obscore, text.data, counts);
 }
 
 static void
@@ -128,6 +131,8 @@ obscore_fill(PG_FUNCTION_ARGS)
 	initStringInfo(&text);
 	appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
 	obscore_write_query(&text, obscore);
+	if (obscore->find_first)
+		obscore_save_path(obscore);
 	level = query_jit_off();
 	query_execute(text.data);
 	n = SPI_processed;

@@ -24,6 +24,7 @@ typedef struct Compiler
 	const Universe *universe;
 	const DatasetType *type;
 	const ObscoreDatasetType *config;
+	const ObscoreSelect *select;	/* that is being made */
 	List	   *dimensions;		/* names: required, then implied */
 	List	   *joins;			/* of ObscoreJoin */
 	char	   *obs_id;			/* the expression of that column, once it is known */
@@ -261,9 +262,16 @@ resolve_record(Compiler *c, const TemplatePiece *field, TemplateValue *value)
 	}
 	element = field->accessors[0].name;
 	column = field->accessors[1].name;
-	if (!has_element(c, element))
+	if (name_in(c->dimensions, element) && universe_is_skypix(c->universe, element))
+	{
+		const char *depends;
+
+		value->sql = strcmp(column, "id") == 0 ? dimension_value(c, element, &depends, &type) : NULL;
+	}
+	else if (!has_element(c, element))
 		return TEMPLATE_MISSING;
-	value->sql = record_field(c, element, column, &type);
+	else
+		value->sql = record_field(c, element, column, &type);
 	if (value->sql == NULL)
 	{
 		value->problem = psprintf("a record of \"%s\" has no field \"%s\"", element, column);
@@ -389,6 +397,36 @@ parse_template(const char *text, const char *path)
 	return template;
 }
 
+static void
+check_templates(const ObscoreExtraColumn *extra, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (extra[i].template != NULL)
+			(void) parse_template(extra[i].template, extra[i].template_path);
+}
+
+/*
+ * Errors: a template that is none, be it of a dataset type that the registry does
+ * not have yet.
+ */
+void
+obscore_check_templates(const ObscoreConfig *config)
+{
+	if (config->obs_publisher_did_fmt != NULL)
+		(void) parse_template(config->obs_publisher_did_fmt, "obs_publisher_did_fmt");
+	check_templates(config->extra, config->n_extra);
+	for (int i = 0; i < config->n_dataset_types; i++)
+	{
+		const ObscoreDatasetType *type = &config->dataset_types[i];
+
+		if (type->obs_id_fmt != NULL)
+			(void) parse_template(type->obs_id_fmt, psprintf("dataset_types.%s.obs_id_fmt", type->name));
+		if (type->datalink_url_fmt != NULL)
+			(void) parse_template(type->datalink_url_fmt, psprintf("dataset_types.%s.datalink_url_fmt", type->name));
+		check_templates(type->extra, type->n_extra);
+	}
+}
+
 /*
  * The text that a template makes, as an SQL expression; *missing: a key is not
  * there, and Python would raise a KeyError.
@@ -464,7 +502,10 @@ convert_text(const ObscoreColumn *column, const char *sql)
 	switch (column->value_type)
 	{
 		case OBSCORE_INT:
-			return psprintf("catreg.python_int(%s)", sql);
+			if (strcmp(column->type, "bigint") == 0)
+				return psprintf("catreg.python_int(%s)", sql);
+			return psprintf("catreg.obscore_fit(catreg.python_int(%s), %s)", sql,
+							strcmp(column->type, "smallint") == 0 ? "2" : "4");
 		case OBSCORE_FLOAT:
 			return psprintf("catreg.python_float(%s)", sql);
 		case OBSCORE_BOOL:
@@ -487,7 +528,7 @@ extra_value(Compiler *c, const ObscoreColumn *column, const ObscoreExtraColumn *
 
 	/* one integer as it is: through its text it would come to the same */
 	field = lone_field(parse_template(extra->template, extra->template_path));
-	if (field != NULL && column->value_type == OBSCORE_INT &&
+	if (field != NULL && strcmp(column->type, "bigint") == 0 &&
 		resolve_field(field, &value, c) == TEMPLATE_FOUND &&
 		value.type == TEMPLATE_INT && value.not_null && value.consumed == field->n_accessors)
 		return psprintf("%s", value.sql);
@@ -653,6 +694,30 @@ exposure_region(Compiler *c)
 	return psprintf("%s.region", alias);
 }
 
+/* The pixel of a system that a data id has, the smallest, encoded; NULL: none. */
+static char *
+pixel_region(const Compiler *c, const SkyPixSystem *system)
+{
+	ListCell   *cell;
+	const char *finest = NULL;
+	int			finest_level = -1;
+
+	foreach(cell, c->dimensions)
+	{
+		int			level = skypix_level(system, lfirst(cell));
+
+		if (level > finest_level)
+		{
+			finest = lfirst(cell);
+			finest_level = level;
+		}
+	}
+	if (finest == NULL)
+		return NULL;
+	return psprintf("catreg.obscore_pixel(%s, %d, t.%s)", quote_literal_cstr(system->class_name), finest_level,
+					quote_identifier(finest));
+}
+
 /*
  * The encoded regions of a data id, one for each family that it has, as the
  * arguments of obscore_region(); NULL: it has none.
@@ -679,6 +744,13 @@ region_arguments(Compiler *c)
 		if (element == NULL)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", record_field_or_null(c, element, "region"));
+	}
+	foreach(cell, c->universe->skypix)
+	{
+		const char *pixel = pixel_region(c, lfirst(cell));
+
+		if (pixel != NULL)
+			appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", pixel);
 	}
 	return sql.len == 0 ? NULL : sql.data;
 }
@@ -747,6 +819,8 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 		return pstrdup(instrument_value(c));
 	if (strcmp(name, "registry_dataset_id") == 0)
 		return "t.dataset_id";
+	if (strcmp(name, "registry_data_id") == 0 && c->obscore->find_first)
+		return obscore_data_id_of(c->select, "t");
 	if (!has_region)
 		return "NULL";
 	if (strcmp(name, "s_ra") == 0 || strcmp(name, "s_dec") == 0 || strcmp(name, "s_fov") == 0)
@@ -755,6 +829,10 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 		return "catreg.obscore_s_region(footprint.region)";
 	if (strcmp(name, "region") == 0)
 		return "footprint.region";
+	if (config->region_column != NULL && strcmp(name, config->region_column) == 0)
+		return noted(name, psprintf("catreg.obscore_pgsphere_region(footprint.region, NULL::%s)", column->type));
+	if (config->position_column != NULL && strcmp(name, config->position_column) == 0)
+		return noted(name, psprintf("catreg.obscore_pgsphere_position(footprint.region, NULL::%s)", column->type));
 	return "NULL";
 }
 
@@ -815,25 +893,26 @@ ObscoreSelect *
 obscore_compile(const Obscore *obscore, DatasetType *type, const ObscoreDatasetType *config)
 {
 	ObscoreSelect *select = palloc0(sizeof(ObscoreSelect));
-	Compiler	c = {obscore, obscore->registry->universe, type, config};
+	Compiler	c = {obscore, obscore->registry->universe, type, config, select};
 	StringInfoData values;
 	char	   *arguments;
 	ListCell   *cell;
 
+	select->type = type;
+	select->config = config;
 	c.dimensions = group_dimensions(c.universe, type->required);
 	arguments = region_arguments(&c);
 	initStringInfo(&values);
 	foreach(cell, obscore->columns)
 	{
 		const ObscoreColumn *column = lfirst(cell);
+		char	   *value = psprintf("(%s)::%s", column_value(&c, column, arguments != NULL), column->type);
 
-		appendStringInfo(&values, "%s(%s)::%s", values.len > 0 ? ",\n       " : "",
-						 column_value(&c, column, arguments != NULL), column->type);
+		appendStringInfo(&values, "%s%s", values.len > 0 ? ",\n       " : "", value);
+		select->column_values = lappend(select->column_values, value);
 	}
 	if (arguments != NULL)
 		c.joins = lappend(c.joins, footprint_join(arguments));
-	select->type = type;
-	select->config = config;
 	select->joins = c.joins;
 	select->values = values.data;
 	select->needs_run = c.needs_run;

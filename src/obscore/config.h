@@ -112,6 +112,7 @@ typedef struct ObscoreConfig
 	ObscoreSpectralRange *spectral;
 	const char *region_column;	/* of pgsphere, NULL: not asked for */
 	const char *position_column;
+	bool		pgsphere_first; /* before s_ra, s_dec, s_fov, s_region */
 } ObscoreConfig;
 
 /*

@@ -11,7 +11,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +20,8 @@
 #include "core/invalidate.h"
 #include "core/query.h"
 #include "obscore/collections.h"
+#include "obscore/path.h"
+#include "obscore/pgsphere.h"
 
 /* A row of catreg.obscore. */
 typedef struct Definition
@@ -51,8 +52,7 @@ is_about(const Obscore *obscore, Oid relid)
 	ListCell   *cell;
 	ListCell   *inner;
 
-	if (relid == obscore->table || relid == obscore->registry->dataset_type ||
-		relid == obscore->registry->collection)
+	if (relid == obscore->table || relid == obscore->registry->dataset_type)
 		return true;
 	foreach(cell, obscore->selects)
 	{
@@ -84,8 +84,12 @@ forget_obscore(Oid relid)
 	{
 		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
-		if (obscore != NULL && (all || is_about(obscore, relid)))
+		if (obscore == NULL)
+			continue;
+		if (all || is_about(obscore, relid))
 			obscore->valid = false;
+		if (all || relid == obscore->registry->collection || relid == obscore->registry->collection_chain)
+			obscore_collections_changed(obscore);
 	}
 }
 
@@ -204,26 +208,6 @@ compile_selects(Obscore *obscore)
 }
 
 /*
- * Refuses pgsphere's columns.
- */
-static void
-check_pgsphere(const ObscoreConfig *config)
-{
-	if (config->region_column == NULL && config->position_column == NULL)
-		return;
-	if (!OidIsValid(get_extension_oid("pg_sphere", true)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" is not installed", "pg_sphere"),
-				 errdetail("The configuration's spatial_plugins ask for columns of its types."),
-				 errhint("Install it, or leave spatial_plugins out: column \"region\" holds every footprint.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("columns of pgsphere's types are not supported yet"),
-			 errhint("Leave spatial_plugins out: column \"region\" holds every footprint.")));
-}
-
-/*
  * Makes a definition in a memory context of its own.  table may be InvalidOid,
  * for one that is to be made.  SPI must be connected.
  */
@@ -239,11 +223,12 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->own_table = own_table;
 	obscore->registry = registry_open(namespace);
 	obscore->config = obscore_read_config(json, warn);
-	if (obscore->config->collection_type == OBSCORE_CHAINED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("collection_type \"CHAINED\" is not supported yet")));
-	check_pgsphere(obscore->config);
+	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;
+	if (obscore->find_first)
+		obscore->path = palloc0(sizeof(ObscorePath));
+	if (OidIsValid(table))
+		pgsphere_leave_lost(obscore->config, table);
+	obscore_check_templates(obscore->config);
 	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);
 	compile_selects(obscore);
@@ -383,6 +368,47 @@ find_definition(Oid table)
 }
 
 /*
+ * May an event on a relation of the registry be about an ObsCore table?  True where
+ * it is not known.
+ */
+bool
+obscore_may_be_about(Oid table, Oid relid)
+{
+	const Definition *definition = find_definition(table);
+	const Obscore *obscore = definition == NULL ? NULL : definition->compiled;
+
+	return obscore == NULL || !obscore->valid || is_about(obscore, relid) ||
+		relid == obscore->registry->collection || relid == obscore->registry->collection_chain ||
+		relid == obscore->registry->dataset;
+}
+
+/*
+ * Do types of other extensions still have the names that were written down?  No
+ * message tells of another schema.
+ */
+static bool
+names_hold(const Obscore *obscore)
+{
+	ListCell   *cell;
+
+	foreach(cell, obscore->columns)
+	{
+		const ObscoreColumn *column = lfirst(cell);
+		char	   *name;
+		bool		same;
+
+		if (!OidIsValid(column->foreign_type))
+			continue;
+		name = format_type_extended(column->foreign_type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+		same = strcmp(name, column->type) == 0;
+		pfree(name);
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The definition of a table, compiled; good until the next query, unless
  * obscore_hold().
  */
@@ -392,7 +418,8 @@ obscore_get(Oid table, bool missing_ok)
 	Definition *definition = find_definition(table);
 	Obscore    *obscore;
 
-	if (definition != NULL && definition->compiled != NULL && definition->compiled->valid)
+	if (definition != NULL && definition->compiled != NULL && definition->compiled->valid &&
+		names_hold(definition->compiled))
 		return definition->compiled;
 	if (definition != NULL)
 	{

@@ -21,6 +21,7 @@ typedef struct ObscoreColumn
 {
 	char	   *name;
 	char	   *type;			/* in SQL */
+	Oid			foreign_type;	/* of another extension's, else InvalidOid */
 	ObscoreValueType value_type;
 	int			length;			/* the most characters, 0: any number */
 } ObscoreColumn;
@@ -44,7 +45,8 @@ typedef struct ObscoreSelect
 	DatasetType *type;
 	const ObscoreDatasetType *config;
 	List	   *joins;			/* in the order of their dependence */
-	char	   *values;			/* for all columns, in their order */
+	List	   *column_values;	/* SQL, for all columns in their order */
+	char	   *values;			/* these as a list */
 	bool		needs_run;
 	struct ObscorePlans *plans; /* see apply.c */
 } ObscoreSelect;
@@ -61,6 +63,8 @@ typedef struct Obscore
 	List	   *columns;		/* of ObscoreColumn */
 	List	   *selects;		/* of ObscoreSelect */
 	struct ObscoreCollections *collections; /* see collections.c */
+	bool		find_first;		/* of each data id the first in a search path */
+	struct ObscorePath *path;	/* of find_first, else NULL; see path.c */
 } Obscore;
 
 /* columns.c */
@@ -69,10 +73,15 @@ extern List *obscore_columns(const ObscoreConfig *config, bool own_table);
 /* compile.c */
 extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 									  const ObscoreDatasetType *config);
+extern void obscore_check_templates(const ObscoreConfig *config);
 
 /* query.c */
 extern void obscore_write_collections(StringInfo text, const ObscoreConfig *config);
 extern const char *obscore_column_list(const Obscore *obscore, const char *prefix);
+extern char *obscore_data_id_of(const ObscoreSelect *select, const char *alias);
+extern char *obscore_keys(const Obscore *obscore, const ObscoreSelect *select, const char *alias);
+extern char *obscore_same_keys(const Obscore *obscore, const ObscoreSelect *select,
+							   const char *alias, const char *other);
 extern void obscore_write_members(StringInfo text, const Obscore *obscore,
 								  const ObscoreSelect *select, const char *source);
 extern void obscore_write_select(StringInfo text, const Obscore *obscore,
@@ -91,6 +100,7 @@ extern ObscoreConfig *obscore_read_config(const char *json, bool warn);
 extern Obscore *obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool warn);
 extern Obscore *obscore_get(Oid table, bool missing_ok);
 extern List *obscore_of_registry(Oid namespace);
+extern bool obscore_may_be_about(Oid table, Oid relid);
 extern void obscore_hold(void);
 extern void obscore_release(void);
 extern void obscore_init(void);

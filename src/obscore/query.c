@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "core/query.h"
 #include "obscore/obscore.h"
@@ -52,30 +53,144 @@ obscore_write_collections(StringInfo text, const ObscoreConfig *config)
 }
 
 /*
+ * The key of a data id, whose dimensions are columns of a relation.
+ */
+char *
+obscore_data_id_of(const ObscoreSelect *select, const char *alias)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "catreg.obscore_data_id(" INT64_FORMAT, select->type->id);
+	foreach(cell, select->type->required)
+		appendStringInfo(&text, ", %s.%s", alias, quote_identifier(lfirst(cell)));
+	appendStringInfoChar(&text, ')');
+	return text.data;
+}
+
+static List *
+key_columns(const Obscore *obscore, const ObscoreSelect *select)
+{
+	return obscore->find_first ? select->type->required : list_make1("dataset_id");
+}
+
+/*
+ * The columns of a tags table that say which row is meant, behind an alias: the
+ * dataset, or the data id where only the first dataset of each counts.
+ */
+char *
+obscore_keys(const Obscore *obscore, const ObscoreSelect *select, const char *alias)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, key_columns(obscore, select))
+		appendStringInfo(&text, "%s%s.%s", text.len > 0 ? ", " : "", alias, quote_identifier(lfirst(cell)));
+	return text.data;
+}
+
+/*
+ * The condition that these are equal in two relations.
+ */
+char *
+obscore_same_keys(const Obscore *obscore, const ObscoreSelect *select, const char *alias, const char *other)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, key_columns(obscore, select))
+	{
+		const char *column = quote_identifier(lfirst(cell));
+
+		appendStringInfo(&text, "%s%s.%s OPERATOR(pg_catalog.=) %s.%s", text.len > 0 ? " AND " : "",
+						 alias, column, other, column);
+	}
+	return text.data;
+}
+
+static char *
+run_joins(const Registry *registry)
+{
+	return psprintf(" JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) x.dataset_id"
+					" JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s",
+					registry->schema, registry->schema, registry->collection_key, registry->run_key);
+}
+
+/* The search path as a relation, for queries over all datasets. */
+static char *
+path_join(const Obscore *obscore, const char *path, const char *tags)
+{
+	return psprintf(" JOIN catreg.obscore_search_path%s(%s::pg_catalog.regclass) %s (collection, position)"
+					" ON %s.collection OPERATOR(pg_catalog.=) %s.%s",
+					get_typlen(obscore->registry->collection_type) == -1 ? "_names" : "",
+					quote_literal_cstr(query_relation(obscore->table)), path, path, tags, obscore->registry->tag_key);
+}
+
+/* A collection's place in the search path as a function, for queries over a few. */
+static char *
+position_of(const Obscore *obscore, const char *tags)
+{
+	return psprintf("catreg.obscore_position(%s::pg_catalog.regclass, %s.%s)",
+					quote_literal_cstr(query_relation(obscore->table)), tags, obscore->registry->tag_key);
+}
+
+/*
+ * The members of a find-first table: of all datasets of a data id the one whose
+ * collection comes first.
+ */
+static void
+write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	bool		whole = source == NULL;
+	const char *tags = query_relation(select->type->tags);
+	const char *same = obscore_same_keys(obscore, select, "y", "x");
+
+	appendStringInfo(text, " FROM %s x%s%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
+					 whole ? tags : source, whole ? path_join(obscore, "p", "x") : "",
+					 select->needs_run ? run_joins(obscore->registry) : "", select->type->id);
+	if (!whole)
+		appendStringInfo(text, " AND %s IS NOT NULL", position_of(obscore, "x"));
+	appendStringInfo(text, " AND NOT EXISTS (SELECT FROM %s y%s WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND %s AND %s OPERATOR(pg_catalog.<) %s)",
+					 tags, whole ? path_join(obscore, "q", "y") : "", select->type->id, same,
+					 whole ? "q.position" : position_of(obscore, "y"), whole ? "p.position" : position_of(obscore, "x"));
+}
+
+static void
+write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	const Registry *registry = obscore->registry;
+
+	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
+					 source == NULL ? query_relation(select->type->tags) : source,
+					 registry->schema, registry->collection_key, registry->tag_key);
+	obscore_write_collections(text, obscore->config);
+	if (select->needs_run && obscore->config->collection_type != OBSCORE_RUN)
+		appendStringInfoString(text, run_joins(registry));
+	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
+}
+
+/*
  * Writes the query for the members of a dataset type, with the columns dataset_id,
  * those of the required dimensions, and run where it is needed.  source has the
- * columns of the tags table.
+ * columns of the tags table; NULL: all of that.
  */
 void
 obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
 {
-	const Registry *registry = obscore->registry;
-	bool		tagged = obscore->config->collection_type == OBSCORE_TAGGED;
 	ListCell   *cell;
 
 	appendStringInfoString(text, "SELECT x.dataset_id");
 	foreach(cell, select->type->required)
 		appendStringInfo(text, ", x.%s", quote_identifier(lfirst(cell)));
 	if (select->needs_run)
-		appendStringInfoString(text, tagged ? ", r.name AS run" : ", c.name AS run");
-	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
-					 source, registry->schema, registry->collection_key, registry->tag_key);
-	obscore_write_collections(text, obscore->config);
-	if (tagged && select->needs_run)
-		appendStringInfo(text, " JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) x.dataset_id"
-						 " JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s",
-						 registry->schema, registry->schema, registry->collection_key, registry->run_key);
-	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
+		appendStringInfo(text, ", %s.name AS run", obscore->config->collection_type == OBSCORE_RUN ? "c" : "r");
+	if (obscore->find_first)
+		write_first_members(text, obscore, select, source);
+	else
+		write_other_members(text, obscore, select, source);
 }
 
 static void
@@ -135,7 +250,7 @@ obscore_write_query(StringInfo text, const Obscore *obscore)
 		const ObscoreSelect *select = lfirst(cell);
 
 		appendStringInfoString(text, first ? "" : "\nUNION ALL\n");
-		obscore_write_select(text, obscore, select, query_relation(select->type->tags));
+		obscore_write_select(text, obscore, select, NULL);
 		first = false;
 	}
 	if (!first)
@@ -204,7 +319,7 @@ write_path(StringInfo from, StringInfo where, const List *joins)
 }
 
 /*
- * Writes the query for the datasets whose rows are made of some records, as
+ * Writes the query for the keys of the rows that are made of some records, as
  * they were or as they are: changed has the columns of the joined relation.
  */
 void
@@ -220,7 +335,7 @@ obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSel
 	appendStringInfo(&where, "t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND ", select->type->id);
 	write_conditions(&where, join);
 	write_path(&from, &where, add_depends(select, NIL, join));
-	appendStringInfo(text, "SELECT t.dataset_id FROM %s WHERE %s", from.data, where.data);
+	appendStringInfo(text, "SELECT %s FROM %s WHERE %s", obscore_keys(obscore, select, "t"), from.data, where.data);
 }
 
 /* -------------------------------------------------------------------- locks */

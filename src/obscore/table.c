@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -22,14 +23,14 @@
 
 /* The peers' index names: the table, "idx", the columns (daf_butler, makeTableStruct()). */
 static char *
-index_name(const char *table, const ObscoreIndex *index)
+index_name(const char *table, int n_columns, const char *const *columns)
 {
 	StringInfoData name;
 
 	initStringInfo(&name);
 	appendStringInfo(&name, "%s_idx", table);
-	for (int i = 0; i < index->n_columns; i++)
-		appendStringInfo(&name, "_%s", index->columns[i]);
+	for (int i = 0; i < n_columns; i++)
+		appendStringInfo(&name, "_%s", columns[i]);
 	if (name.len >= NAMEDATALEN)
 		return "";
 	return pstrdup(quote_identifier(name.data));
@@ -87,16 +88,27 @@ obscore_create_statements(PG_FUNCTION_ARGS)
 	appendStringInfoChar(&text, ')');
 	add_text(rsinfo, text.data);
 	add_text(rsinfo, psprintf("ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)", table));
+	if (obscore->find_first)
+		add_text(rsinfo, psprintf("ALTER TABLE %s ADD UNIQUE (registry_data_id)", table));
 	for (int i = 0; i < obscore->config->n_indices; i++)
 	{
 		const ObscoreIndex *index = &obscore->config->indices[i];
 
 		resetStringInfo(&text);
-		appendStringInfo(&text, "CREATE INDEX %s ON %s (", index_name(name, index), table);
+		appendStringInfo(&text, "CREATE INDEX %s ON %s (", index_name(name, index->n_columns, index->columns), table);
 		for (int j = 0; j < index->n_columns; j++)
 			appendStringInfo(&text, "%s%s", j == 0 ? "" : ", ", quote_identifier(index->columns[j]));
 		appendStringInfoChar(&text, ')');
 		add_text(rsinfo, text.data);
+	}
+	foreach(cell, obscore->columns)
+	{
+		const ObscoreColumn *column = lfirst(cell);
+		const char *column_name = column->name;
+
+		if (OidIsValid(column->foreign_type))
+			add_text(rsinfo, psprintf("CREATE INDEX %s ON %s USING gist (%s)", index_name(name, 1, &column_name),
+									  table, quote_identifier(column_name)));
 	}
 	add_text(rsinfo, psprintf("CREATE INDEX ON %s USING gist (region)", table));
 	SPI_finish();
@@ -148,10 +160,10 @@ obscore_missing_columns(PG_FUNCTION_ARGS)
 }
 
 static void
-add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool updates, bool deletes)
+add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool updates, bool deletes, bool paths)
 {
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, false};
+	Datum		values[5];
+	bool		nulls[5] = {false, false, false, false, false};
 
 	if (list_member_oid(*seen, relation))
 		return;
@@ -160,14 +172,38 @@ add_source(ReturnSetInfo *rsinfo, List **seen, Oid relation, bool inserts, bool 
 	values[1] = BoolGetDatum(inserts);
 	values[2] = BoolGetDatum(updates);
 	values[3] = BoolGetDatum(deletes);
+	values[4] = BoolGetDatum(paths);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * What no row is made of now, but may be with another configuration: a trigger
+ * cannot be added without keeping writers out, which alter_obscore() does not.
+ */
+static void
+add_other_sources(ReturnSetInfo *rsinfo, List **seen, const Registry *registry)
+{
+	ListCell   *cell;
+
+	SPI_connect();
+	foreach(cell, registry_dataset_types(registry))
+		add_source(rsinfo, seen, ((DatasetType *) lfirst(cell))->tags, true, true, true, false);
+	for (int i = 0; i < registry->universe->n_elements; i++)
+	{
+		Oid			table = registry_table(registry, registry->universe->elements[i].name);
+
+		if (OidIsValid(table) && get_rel_relkind(table) == RELKIND_RELATION)
+			add_source(rsinfo, seen, table, true, true, true, false);
+	}
+	SPI_finish();
 }
 
 PG_FUNCTION_INFO_V1(obscore_sources);
 
 /*
- * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes): the
- * tables that rows are made of, and which events on them matter.
+ * obscore_sources(obscore) -> SETOF (source, inserts, updates, deletes, paths): the
+ * tables that rows are made of or may be, which events on them matter, and whether
+ * they make up the search path of a find-first table.
  *
  * A record of a dimension is there before any dataset, whose tags refer to it;
  * those of a combination come and go.  A dataset that is deleted takes its tags
@@ -183,11 +219,13 @@ obscore_sources(PG_FUNCTION_ARGS)
 	ListCell   *inner;
 
 	InitMaterializedSRF(fcinfo, 0);
-	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true);
-	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false);
-	add_source(rsinfo, &seen, obscore->registry->collection, false, true, true);
+	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true, false);
+	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false, false);
+	add_source(rsinfo, &seen, obscore->registry->collection, obscore->find_first, true, true, obscore->find_first);
+	if (obscore->find_first)
+		add_source(rsinfo, &seen, obscore->registry->collection_chain, true, true, true, true);
 	foreach(cell, obscore->selects)
-		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true);
+		add_source(rsinfo, &seen, ((ObscoreSelect *) lfirst(cell))->type->tags, true, true, true, false);
 	/* combinations first: where one relation is joined in two ways, both matter */
 	for (int combination = 1; combination >= 0; combination--)
 		foreach(cell, obscore->selects)
@@ -196,8 +234,41 @@ obscore_sources(PG_FUNCTION_ARGS)
 				const ObscoreJoin *join = lfirst(inner);
 
 				if (OidIsValid(join->relation) && join->combination == (combination == 1))
-					add_source(rsinfo, &seen, join->relation, join->combination, true, true);
+					add_source(rsinfo, &seen, join->relation, join->combination, true, true, false);
 			}
+	add_other_sources(rsinfo, &seen, obscore->registry);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(obscore_find_first_indexes);
+
+/*
+ * obscore_find_first_indexes(obscore) -> SETOF text: the statements that make the
+ * indexes by which all datasets of a data id are found; none for a table that is
+ * not find-first.
+ */
+Datum
+obscore_find_first_indexes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const Obscore *obscore = obscore_get(PG_GETARG_OID(0), false);
+	ListCell   *cell;
+	ListCell   *inner;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach(cell, obscore->find_first ? obscore->selects : NIL)
+	{
+		const DatasetType *type = ((ObscoreSelect *) lfirst(cell))->type;
+		StringInfoData text;
+
+		initStringInfo(&text);
+		appendStringInfo(&text, "CREATE INDEX IF NOT EXISTS %s ON %s (dataset_type_id",
+						 quote_identifier(psprintf("catreg_find_first_%s", get_rel_name(type->tags))), query_relation(type->tags));
+		foreach(inner, type->required)
+			appendStringInfo(&text, ", %s", quote_identifier(lfirst(inner)));
+		appendStringInfoChar(&text, ')');
+		add_text(rsinfo, text.data);
+	}
 	return (Datum) 0;
 }
 

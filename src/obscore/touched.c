@@ -7,12 +7,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
@@ -22,70 +20,113 @@
 /* So many datasets are brought up to date at a time. */
 #define BATCH 10000
 
-static TupleDesc
-touched_desc(void)
+/* A query that is read a batch at a time. */
+typedef struct Batches
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(1);
+	Portal		portal;
+	const char *name;			/* of the relation that holds a batch */
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+} Batches;
 
-	TupleDescInitEntry(desc, 1, "dataset_id", UUIDOID, -1, 0);
-	return desc;
+/*
+ * The query reads what is committed now, and what this transaction has done.
+ */
+static void
+begin_batches(Batches *batches, const char *name, const char *query)
+{
+	int			level;
+
+	batches->name = name;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	level = query_jit_off();
+	batches->portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
+	query_settings_back(level);
+	PopActiveSnapshot();
+	batches->desc = CreateTupleDescCopy(batches->portal->tupDesc);
+	batches->rows = NULL;
 }
 
-/* Rows of ids, which a cursor has fetched, as the relation OBSCORE_TOUCHED. */
-static void
-register_fetched(TupleDesc desc, Tuplestorestate *rows)
+/* Makes the next rows known by the name.  Returns how many they are. */
+static int64
+next_batch(Batches *batches)
 {
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+	int64		n;
 
-		tuplestore_putvalues(rows, desc, &id, &isnull);
+	CHECK_FOR_INTERRUPTS();
+	if (batches->rows != NULL)
+	{
+		SPI_unregister_relation(batches->name);
+		tuplestore_end(batches->rows);
+		batches->rows = NULL;
 	}
-	query_register_rows(OBSCORE_TOUCHED, desc, rows, SPI_processed);
+	SPI_cursor_fetch(batches->portal, true, BATCH);
+	n = SPI_processed;
+	if (n > 0)
+	{
+		batches->rows = tuplestore_begin_heap(true, false, work_mem);
+		for (int64 i = 0; i < n; i++)
+			tuplestore_puttuple(batches->rows, SPI_tuptable->vals[i]);
+		query_register_rows(batches->name, batches->desc, batches->rows, n);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return n;
 }
 
 /*
- * Brings the rows of the datasets up to date that a query finds, of one dataset
- * type, or, select is NULL, of all.  The query reads what is committed now, and
- * what this transaction has done.
+ * Brings the rows up to date whose keys a query finds, of one dataset type; keys
+ * may come up more than once (see obscore_keys()).
  */
 void
 obscore_touch(const Obscore *obscore, ObscoreSelect *select, const char *query, ObscoreCounts *counts)
 {
-	TupleDesc	desc = touched_desc();
 	ObscoreCounts ignored = {0};
-	Portal		portal;
-	int			level;
+	const char *columns = obscore_keys(obscore, select, "i");
+	Batches		batches;
+	int64		n;
 
-	if (counts == NULL)
-		counts = &ignored;
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	level = query_jit_off();
-	portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT DISTINCT i.dataset_id FROM (%s) i (dataset_id)", query),
-									   0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
-	query_settings_back(level);
-	PopActiveSnapshot();
-	for (;;)
+	begin_batches(&batches, OBSCORE_TOUCHED, psprintf("SELECT DISTINCT %s FROM (%s) i", columns, query));
+	while ((n = next_batch(&batches)) > 0)
+		obscore_apply_touched(obscore, select, n, counts == NULL ? &ignored : counts);
+	SPI_cursor_close(batches.portal);
+}
+
+/*
+ * The same for the datasets whose ids a query finds, of one dataset type and with
+ * tags; others are passed over.
+ */
+void
+obscore_touch_datasets(const Obscore *obscore, ObscoreSelect *select, const char *ids, ObscoreCounts *counts)
+{
+	obscore_touch(obscore, select,
+				  psprintf("SELECT %s FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+						   " AND y.dataset_id OPERATOR(pg_catalog.=) ANY (%s)",
+						   obscore_keys(obscore, select, "y"), query_relation(select->type->tags), select->type->id, ids),
+				  counts);
+}
+
+/*
+ * The same for datasets of any type, be they there or not.
+ */
+void
+obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *counts)
+{
+	Batches		batches;
+
+	begin_batches(&batches, OBSCORE_TOUCHED_IDS, psprintf("SELECT DISTINCT i.dataset_id FROM (%s) i (dataset_id)", query));
+	while (next_batch(&batches) > 0)
 	{
-		Tuplestorestate *rows;
-		int64		n;
+		StringInfoData text;
+		ListCell   *cell;
+		int			level = query_jit_off();
 
-		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, BATCH);
-		n = SPI_processed;
-		if (n == 0)
-			break;
-		rows = tuplestore_begin_heap(true, false, work_mem);
-		register_fetched(desc, rows);
-		SPI_freetuptable(SPI_tuptable);
-		if (select != NULL)
-			obscore_apply_touched(obscore, select, n, counts);
-		else
-			obscore_apply_all_touched(obscore, n, counts);
-		SPI_unregister_relation(OBSCORE_TOUCHED);
-		tuplestore_end(rows);
+		initStringInfo(&text);
+		obscore_write_remove_any(&text, obscore);
+		counts->deleted += query_execute_once(text.data);
+		query_settings_back(level);
+		foreach(cell, obscore->selects)
+			obscore_touch_datasets(obscore, lfirst(cell), "SELECT w.dataset_id FROM " OBSCORE_TOUCHED_IDS " w", counts);
 	}
-	SPI_cursor_close(portal);
+	SPI_cursor_close(batches.portal);
 }

@@ -12,6 +12,9 @@
 
 extern void obscore_touch(const Obscore *obscore, ObscoreSelect *select, const char *query,
 						  ObscoreCounts *counts);
+extern void obscore_touch_datasets(const Obscore *obscore, ObscoreSelect *select, const char *ids,
+								   ObscoreCounts *counts);
+extern void obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *counts);
 extern void obscore_refresh(const Obscore *obscore, ObscoreCounts *counts);
 
 #endif							/* CATREG_OBSCORE_TOUCHED_H */

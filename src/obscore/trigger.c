@@ -5,7 +5,7 @@
  *
  * A table's place in the registry says what an event on it means: new tags are
  * rows to make, removed tags are rows that may have to go, and of anything else
- * it is asked which datasets' rows it takes part in.
+ * it is asked which datasets' rows it takes part in (see change.c).
  *
  * A client's statement never fails because of a derived table: whatever goes
  * wrong here is undone, and a warning.
@@ -29,57 +29,64 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
+#include "obscore/alter.h"
+#include "obscore/change.h"
 #include "obscore/collections.h"
+#include "obscore/path.h"
+#include "obscore/statement_tags.h"
 #include "obscore/touched.h"
 
 PG_FUNCTION_INFO_V1(maintain_obscore);
+PG_FUNCTION_INFO_V1(maintain_obscore_path);
+
+/* A call of the trigger. */
+typedef struct Event
+{
+	TriggerData *trigdata;
+	MemoryContext context;		/* of the call */
+	const StatementTags *old;	/* NULL: not read yet */
+	const StatementTags *new;
+} Event;
+
+typedef void (*Action) (const Obscore *obscore, Event *event);
 
 /*
  * How many rows of a transition table are of a dataset type, and in a collection
  * that counts.
  */
 static int64
-count_members(const Obscore *obscore, const ObscoreSelect *select, Relation rel, Tuplestorestate *rows)
+count_members(const Obscore *obscore, const ObscoreSelect *select, const StatementTags *tags, bool removed)
 {
-	Oid			relid = RelationGetRelid(rel);
-	AttrNumber	type = get_attnum(relid, "dataset_type_id");
-	AttrNumber	collection = get_attnum(relid, obscore->registry->tag_key);
-	Oid			atttype = get_atttype(relid, type);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
 	int64		n = 0;
 
-	tuplestore_select_read_pointer(rows, pointer);
-	tuplestore_rescan(rows);
-	while (tuplestore_gettupleslot(rows, true, false, slot))
-	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, type, &isnull);
-
-		if ((atttype == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value)) == select->type->id &&
-			obscore_collection_counts(obscore, slot_getattr(slot, collection, &isnull)))
-			n++;
-	}
-	ExecDropSingleTupleTableSlot(slot);
+	for (int i = 0; i < tags->n_groups; i++)
+		if (tags->groups[i].dataset_type == select->type->id &&
+			obscore_collection_counts(obscore, tags->groups[i].collection, removed))
+			n += tags->groups[i].n;
 	return n;
 }
 
 static void
-tags_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 {
+	TriggerData *trigdata = event->trigdata;
 	Relation	rel = trigdata->tg_relation;
 	ObscoreCounts counts = {0};
 	int64		n;
 
 	if (trigdata->tg_oldtable != NULL)
 	{
-		n = count_members(obscore, select, rel, trigdata->tg_oldtable);
+		if (event->old == NULL)
+			event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
+		n = count_members(obscore, select, event->old, true);
 		if (n > 0)
 			obscore_apply_removed(obscore, select, n, &counts);
 	}
 	if (trigdata->tg_newtable != NULL)
 	{
-		n = count_members(obscore, select, rel, trigdata->tg_newtable);
+		if (event->new == NULL)
+			event->new = statement_tags(rel, obscore->registry, trigdata->tg_newtable, event->context);
+		n = count_members(obscore, select, event->new, false);
 		if (n > 0)
 			obscore_apply_put(obscore, select, n, trigdata->tg_oldtable != NULL, &counts);
 	}
@@ -96,81 +103,24 @@ changed_rows(const TriggerData *trigdata)
 	return "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")";
 }
 
-/*
- * Waits for whoever puts datasets at this moment that the changed records are
- * about.
- */
-static void
-lock_putters(const Obscore *obscore, const ObscoreSelect *select, const ObscoreJoin *join, TriggerData *trigdata)
+static ObscoreChange
+kind_of_change(TriggerEvent event)
 {
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (obscore_write_locks(&text, obscore, select, join, changed_rows(trigdata)))
-		query_execute_once(text.data);
+	return TRIGGER_FIRED_BY_INSERT(event) ? CHANGE_INSERT : TRIGGER_FIRED_BY_UPDATE(event) ? CHANGE_UPDATE : CHANGE_DELETE;
 }
 
 static void
-records_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
+apply_event(const Obscore *obscore, Event *event)
 {
+	TriggerData *trigdata = event->trigdata;
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
-	StringInfoData text;
+	bool		all = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == obscore->registry->dataset_type;
 	ListCell   *cell;
 
-	initStringInfo(&text);
-	foreach(cell, select->joins)
-	{
-		const ObscoreJoin *join = lfirst(cell);
-
-		if (join->relation != relid)
-			continue;
-		lock_putters(obscore, select, join, trigdata);
-		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
-		obscore_write_affected(&text, obscore, select, join, changed_rows(trigdata));
-	}
-	if (text.len > 0)
-		obscore_touch(obscore, select, text.data, NULL);
-}
-
-/* A collection has got another name, or type.  One that is deleted takes its tags
- * along. */
-static void
-collections_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
-{
-	const Registry *registry = obscore->registry;
-	const char *changed = changed_rows(trigdata);
-	const char *tags = query_relation(select->type->tags);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT y.dataset_id FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " AND y.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
-					 tags, select->type->id, registry->tag_key, registry->collection_key, changed);
-	appendStringInfo(&text, " UNION ALL SELECT d.id FROM %s.dataset d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " AND d.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
-					 registry->schema, select->type->id, registry->run_key, registry->collection_key, changed);
-	obscore_touch(obscore, select, text.data, NULL);
-}
-
-/* A dataset has got another run, or id. */
-static void
-datasets_changed(const Obscore *obscore, ObscoreSelect *select, TriggerData *trigdata)
-{
-	obscore_touch(obscore, select,
-				  psprintf("SELECT d.id FROM %s d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
-						   changed_rows(trigdata), select->type->id), NULL);
-}
-
-static void
-apply_event(const Obscore *obscore, TriggerData *trigdata)
-{
-	Oid			relid = RelationGetRelid(trigdata->tg_relation);
-	ListCell   *cell;
-
-	/* what is known of collections is not true any more, here or elsewhere */
-	if (relid == obscore->registry->collection)
-		CacheInvalidateRelcache(trigdata->tg_relation);
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == obscore->registry->dataset_type)
+	/* whoever makes the table anew meanwhile has to know */
+	if (!obscore_lock_writer(obscore->table))
+		obscore_note_change(obscore, relid, all ? NULL : changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+	if (all)
 	{
 		ObscoreCounts counts = {0};
 
@@ -182,16 +132,19 @@ apply_event(const Obscore *obscore, TriggerData *trigdata)
 		ObscoreSelect *select = lfirst(cell);
 
 		if (relid == select->type->tags)
-			tags_changed(obscore, select, trigdata);
-		else if (relid == obscore->registry->collection && trigdata->tg_newtable == NULL)
-			continue;
-		else if (relid == obscore->registry->collection)
-			collections_changed(obscore, select, trigdata);
-		else if (relid == obscore->registry->dataset)
-			datasets_changed(obscore, select, trigdata);
+			tags_changed(obscore, select, event);
 		else
-			records_changed(obscore, select, trigdata);
+			obscore_apply_change(obscore, select, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	}
+}
+
+static void
+apply_path(const Obscore *obscore, Event *event)
+{
+	ObscoreCounts counts = {0};
+
+	if (obscore->find_first)
+		obscore_apply_path(obscore, &counts);
 }
 
 /*
@@ -224,7 +177,7 @@ warn(Oid table, const ErrorData *error)
  * subtransaction, so that what goes wrong leaves the client's statement alone.
  */
 static void
-do_safely(Oid table, void (*action) (const Obscore *obscore, TriggerData *trigdata), TriggerData *trigdata)
+do_safely(Oid table, Action action, Event *event)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -239,9 +192,9 @@ do_safely(Oid table, void (*action) (const Obscore *obscore, TriggerData *trigda
 		if (obscore != NULL)
 		{
 			SPI_connect();
-			SPI_register_trigger_data(trigdata);
+			SPI_register_trigger_data(event->trigdata);
 			query_become(obscore->owner, &before);
-			action(obscore, trigdata);
+			action(obscore, event);
 			query_return(&before);
 			SPI_finish();
 		}
@@ -255,12 +208,13 @@ do_safely(Oid table, void (*action) (const Obscore *obscore, TriggerData *trigda
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (goes_on(error->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
+		/* in any case: a session is not left in a subtransaction that is not its own */
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (goes_on(error->sqlerrcode))
+			ReThrowError(error);
 		warn(table, error);
 		FreeErrorData(error);
 	}
@@ -268,18 +222,21 @@ do_safely(Oid table, void (*action) (const Obscore *obscore, TriggerData *trigda
 }
 
 static void
-do_for_all(Oid namespace, void (*action) (const Obscore *obscore, TriggerData *trigdata), TriggerData *trigdata)
+do_for_all(Action action, TriggerData *trigdata)
 {
+	Event		event = {trigdata, CurrentMemoryContext};
 	ListCell   *cell;
 
 	obscore_hold();
-	foreach(cell, obscore_of_registry(namespace))
-		do_safely(lfirst_oid(cell), action, trigdata);
+	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
+		if (!obscore_lock_writer(lfirst_oid(cell)) ||
+			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(trigdata->tg_relation)))
+			do_safely(lfirst_oid(cell), action, &event);
 	obscore_release();
 }
 
 static void
-add_triggers(const Obscore *obscore, TriggerData *trigdata)
+add_triggers(const Obscore *obscore, Event *event)
 {
 	Oid			type = REGCLASSOID;
 	Datum		value = ObjectIdGetDatum(obscore->table);
@@ -296,14 +253,12 @@ add_triggers(const Obscore *obscore, TriggerData *trigdata)
 static void
 dataset_types_changed(TriggerData *trigdata)
 {
-	Oid			namespace = RelationGetNamespace(trigdata->tg_relation);
-
 	CacheInvalidateRelcache(trigdata->tg_relation);
 	CommandCounterIncrement();
 	if (trigdata->tg_newtable != NULL)
-		do_for_all(namespace, add_triggers, trigdata);
+		do_for_all(add_triggers, trigdata);
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		do_for_all(namespace, apply_event, trigdata);
+		do_for_all(apply_event, trigdata);
 }
 
 static bool
@@ -322,6 +277,7 @@ maintain_obscore(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
+	const char *name;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -346,9 +302,38 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	 * has committed is heard of before anything that is remembered is used.
 	 */
 	AcceptInvalidationMessages();
-	if (strcmp(RelationGetRelationName(trigdata->tg_relation), "dataset_type") == 0)
+	name = RelationGetRelationName(trigdata->tg_relation);
+	if (strcmp(name, "dataset_type") == 0)
+	{
 		dataset_types_changed(trigdata);
-	else
-		do_for_all(RelationGetNamespace(trigdata->tg_relation), apply_event, trigdata);
+		return PointerGetDatum(NULL);
+	}
+
+	/* what is known of collections is not true any more, here or elsewhere */
+	if (strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0)
+		CacheInvalidateRelcache(trigdata->tg_relation);
+	do_for_all(apply_event, trigdata);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Constraint trigger, AFTER INSERT, UPDATE or DELETE, deferred, FOR EACH ROW, on
+ * the chains and the collections of a registry: at the end of the transaction,
+ * when the last of several edits has been made, brings the rows of find-first
+ * tables up to date whose search path has changed.  After the first row's call
+ * there is nothing left to do for the others'.
+ */
+Datum
+maintain_obscore_path(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a row trigger", "maintain_obscore_path")));
+	AcceptInvalidationMessages();
+	do_for_all(apply_path, trigdata);
 	return PointerGetDatum(NULL);
 }

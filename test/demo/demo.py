@@ -14,6 +14,7 @@ import psycopg
 import tifffile
 import tiledkit
 import workload
+from claims import Claims, Timer, say
 from tiled.client import from_uri
 from tiled.queries import Key
 
@@ -22,21 +23,6 @@ REGISTER = "SELECT status, count(*) FROM catreg.register_nodes('batch') GROUP BY
 PROGRESS = r"""
 SELECT regexp_replace(relid::regclass::text, '^pg_temp_\d+\.', ''), tuples_processed
 FROM pg_stat_progress_copy WHERE datname = %s"""
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
-class Claims:
-    "What the demonstration says, each checked."
-
-    def __init__(self):
-        self.wrong = 0
-
-    def check(self, text, holds):
-        self.wrong += not holds
-        say(f"  {'ok   ' if holds else 'WRONG'} {text}")
 
 
 @contextlib.contextmanager
@@ -61,22 +47,6 @@ def progress(uri, database):
         thread.join()
         if on_terminal:
             print("\r" + " " * 60 + "\r", end="", flush=True)
-
-
-class Timer:
-    "Seconds by step."
-
-    def __init__(self):
-        self.seconds = {}
-
-    @contextlib.contextmanager
-    def step(self, name):
-        start = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - start
-
-    def total(self):
-        return sum(self.seconds.values())
 
 
 def checkpoint(uri):

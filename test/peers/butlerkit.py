@@ -20,7 +20,7 @@ import sqlalchemy
 import yaml
 from astropy.time import Time, TimeDelta
 from lsst import sphgeom
-from lsst.daf.butler import Butler, CollectionType, Config, DataCoordinate, DatasetType, Timespan
+from lsst.daf.butler import Butler, CollectionType, Config, DataCoordinate, DatasetType, DimensionConfig, Timespan
 from lsst.daf.butler.registry import ConflictingDefinitionError
 from lsst.daf.butler.registry.obscore import ObsCoreSchema
 from lsst.daf.butler.registry.obscore._config import ConfigCollectionType, ObsCoreManagerConfig
@@ -217,11 +217,11 @@ class Factory(DafButlerRecordFactory):
 class Lenient:
     "Where a template makes the client raise, catreg has NULL. Which ones, is found by leaving them out."
 
-    def __init__(self, config, schema, registry):
+    def __init__(self, config, schema, registry, plugins):
         self.config = config
         regions = LowestVisit(registry)
         self.make_factory = lambda config: Factory(
-            config, schema, registry.dimensions, SpatialObsCorePlugin.load_plugins({}, None), regions
+            config, schema, registry.dimensions, plugins, regions
         )
         self.factory = self.make_factory(config)
         self.failed = {}  # (dataset id, what has no value)
@@ -289,15 +289,15 @@ def expand(registry, ref_list):
 
 
 class Expected:
-    "The rows of a table: columns, and by dataset id the values. `failed` says what could not be made."
+    """The rows of a table: columns, and by dataset id the values. `failed` says what could not be made. Plugins need
+    what they need of the database; without them the configuration's are left out."""
 
-    def __init__(self, butler, config):
-        config = ObsCoreManagerConfig.model_validate({k: v for k, v in config.items() if k != "spatial_plugins"})
+    def __init__(self, butler, config, with_plugins=False):
+        config = ObsCoreManagerConfig.model_validate(config)
         registry = butler._registry
-        schema = ObsCoreSchema(
-            config, SpatialObsCorePlugin.load_plugins({}, None), type(registry._managers.datasets)
-        )
-        make = Lenient(config, schema, registry)
+        plugins = SpatialObsCorePlugin.load_plugins(config.spatial_plugins if with_plugins else {}, registry._db)
+        schema = ObsCoreSchema(config, plugins, type(registry._managers.datasets))
+        make = Lenient(config, schema, registry, plugins)
         collections = [i.name for i in butler.collections.query_info("*") if is_of(config, i)]
         self.columns = list(schema.table_spec.fields.names)
         self.rows = {}
@@ -398,6 +398,10 @@ def sqlalchemy_uri(uri):
     ).render_as_string(hide_password=False)
 
 
+# Older registries key collections by their names.
+BY_NAME = "lsst.daf.butler.registry.collections.nameKey.NameKeyCollectionManager"
+
+
 class Repository:
     "A Butler repository with its registry in a schema of a PostgreSQL database."
 
@@ -406,8 +410,9 @@ class Repository:
         self.schema = schema
         self.root = str(root)
 
-    def create(self, obscore=None):
-        "Makes it, with the client's own ObsCore manager if there is a configuration for that."
+    def create(self, obscore=None, collections=None, dimensions=None):
+        """Makes it, with the client's own ObsCore manager if there is a configuration for that, and with another
+        manager of collections or another file of dimensions than a new one has."""
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
             if self.schema != "public":
@@ -420,7 +425,9 @@ class Repository:
             config["registry", "managers", "obscore"] = {
                 "cls": "lsst.daf.butler.registry.obscore.ObsCoreLiveTableManager", "config": obscore,
             }
-        Butler.makeRepo(self.root, config=config)
+        if collections:
+            config["registry", "managers", "collections"] = collections
+        Butler.makeRepo(self.root, config=config, dimensionConfig=dimensions and DimensionConfig(dimensions))
         return self
 
     def copied(self, uri, root):

@@ -221,6 +221,18 @@ check_bounds(const Shape *shape)
 	if (!shape_is_empty(shape))
 		for (int axis = 0; axis < 3; axis++)
 			require(!isnan(bounds.low[axis]) && !isnan(bounds.high[axis]), "the bounds have no NaN");
+	/* directions whose lengths are not quite 1 reach as much farther; a full circle's centre may be anything */
+	for (int i = 0; i < 27; i++)
+	{
+		Vec			point = vec(i % 3 - 1, i / 3 % 3 - 1, i / 9 - 1);
+
+		if (vec_normalize(&point) == 0 || !shape_contains_point(shape, point))
+			continue;
+		require(circle.chord2 >= 4 || vec_chord2(point, circle.center) <= circle.chord2 + 1e-8, "the circle holds the shape's points");
+		for (int axis = 0; axis < 3; axis++)
+			require((&point.x)[axis] >= bounds.low[axis] - 1e-8 && (&point.x)[axis] <= bounds.high[axis] + 1e-8,
+					"the bounds hold the shape's points");
+	}
 	if (known)
 		require(area >= 0 && area <= 4 * SKY_PI + 1e-9, "the area");
 }

@@ -23,7 +23,11 @@
 #define TYPE(more) DOCUMENT(more, "")
 #define TOP(more) DOCUMENT("", more)
 #define EXTRA(more) TOP(",\"extra_columns\":{" more "}")
-#define PGSPHERE(config) TOP(",\"spatial_plugins\":{\"p\":{\"cls\":\"lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin\"" config "}}")
+#define PGSPHERE_CLASS "lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin"
+#define DEFAULT_CLASS "lsst.daf.butler.registry.obscore.default_spatial.DefaultSpatialObsCorePlugin"
+#define PLUGIN(name, class) "\"" name "\":{\"cls\":\"" class "\"}"
+#define PLUGINS(plugins) TOP(",\"spatial_plugins\":{" plugins "}")
+#define PGSPHERE(config) PLUGINS("\"p\":{\"cls\":\"" PGSPHERE_CLASS "\"" config "}")
 
 /* As a client stored it: obscore_run.yaml less the plugin */
 static const char stored_run[] =
@@ -419,6 +423,17 @@ test_collections(void)
 	accepts(COLLECTED("CHAINED", ",\"collections\":[\"HSC/*\",\"(\"]"), 0, "globs are no patterns");
 }
 
+/* Do pgsphere's columns come before those of the default plugin? */
+static bool
+pgsphere_first(const char *json)
+{
+	ObscoreConfig *config = parse(json);
+	bool		first = config != NULL && config->pgsphere_first;
+
+	obscore_config_free(&report);
+	return first;
+}
+
 static void
 test_columns(void)
 {
@@ -444,6 +459,11 @@ test_columns(void)
 			"dataset_types.raw.extra_columns.x", "type float, but was of type int", "one type", "the global columns come first");
 	accepts(DOCUMENT(",\"extra_columns\":{\"x\":1,\"calib_level\":\"2\"}", ",\"extra_columns\":{\"x\":1.5,\"calib_level\":3}"), 0,
 			"an integer in a column of floats, and a static column");
+	refuses(EXTRA("\"t_xel\":1.5"), "extra_columns.t_xel", "cannot hold \"1.5\"", "integers", "a fraction in a static column of integers");
+	refuses(EXTRA("\"em_xel\":2147483648"), "extra_columns.em_xel", "cannot hold", "2147483647", "more than the static column holds");
+	accepts(EXTRA("\"em_xel\":-2147483648,\"t_min\":\"1e3\""), 0, "what a static column can just hold");
+	refuses(EXTRA("\"t_max\":\"nan\""), "extra_columns.t_max", "cannot hold \"nan\"", "number", "no number");
+	refuses(TYPE(",\"extra_columns\":{\"calib_level\":true}"), "dataset_types.raw.extra_columns.calib_level", "cannot hold \"true\"", "32767", "a boolean for a number");
 
 	refuses(PGSPHERE(",\"config\":{\"region\":\"a\"}"), "spatial_plugins.p.config.region", "unknown key",
 			"Allowed keys: region_column, position_column.", "an unknown option");
@@ -453,7 +473,9 @@ test_columns(void)
 			"an extra column with pgsphere's name");
 	refuses(TOP(",\"spatial_plugins\":{\"p\":{\"cls\":\"my.Plugin\"}}"), "spatial_plugins.p.cls", "unknown plugin", "PgSphereObsCorePlugin", "another plugin");
 	accepts(PGSPHERE(",\"config\":{\"region_column\":null}"), 0, "pgsphere with its own names");
-	accepts(TOP(",\"spatial_plugins\":{\"d\":{\"cls\":\"lsst.daf.butler.registry.obscore.default_spatial.DefaultSpatialObsCorePlugin\"}}"), 0, "the default plugin");
+	accepts(PLUGINS(PLUGIN("d", DEFAULT_CLASS)), 0, "the default plugin");
+	ok(!pgsphere_first(PLUGINS(PLUGIN("p", PGSPHERE_CLASS))) && !pgsphere_first(PLUGINS(PLUGIN("d", DEFAULT_CLASS) "," PLUGIN("p", PGSPHERE_CLASS))) &&
+	   pgsphere_first(PLUGINS(PLUGIN("p", PGSPHERE_CLASS) "," PLUGIN("d", DEFAULT_CLASS))), "plugins make their columns in turn");
 }
 
 static void
@@ -465,6 +487,8 @@ test_indices(void)
 	refuses(TOP(",\"indices\":{\"i\":1}"), "indices.i", "an integer", "an array", "a number for a column");
 	refuses(TOP(",\"indices\":{\"i\":[1]}"), "indices.i[0]", "an integer", "a string", "a number among columns");
 	refuses(TOP(",\"indices\":{\"\":\"obs_id\"}"), "indices.\"\"", "empty name", NULL, "an index without a name");
+	refuses(TOP(",\"indices\":{\"i\":[\"obs_id\",\"s_ra\"],\"j\":\"obs_id\",\"k\":[\"obs_id\",\"s_ra\"]}"), "indices.k", "\"i\" is over the same", NULL, "two of the same columns");
+	refuses(TOP(",\"indices\":{\"i\":\"region\"}"), "indices.i", "no column \"region\"", "extra_columns", "the footprint, which has an index");
 	accepts(TOP(",\"indices\":{\"i\":[\"x\",\"s_ra\",\"registry_dataset_id\"]},\"extra_columns\":{\"x\":1}"), 0, "columns of all kinds");
 }
 

@@ -474,6 +474,96 @@ test_bounds(void)
 	}
 }
 
+/*
+ * Ellipses that are full by their foci, as bytes can say: whatever else their
+ * axes and tangents are.
+ */
+static void
+test_full_ellipses(void)
+{
+	int			refused = 0;
+	int			wrong_area = 0;
+	int			outside = 0;
+
+	for (int i = 0; i < 500; i++)
+	{
+		Room		room;
+		ShapeEllipse ellipse;
+		Shape	   *shape;
+		uint8_t    *bytes;
+		size_t		n;
+
+		set_random_at(&room, SHAPE_ELLIPSE, random_direction(), 1);
+		ellipse = *shape_ellipse(&room.shape);
+		ellipse.a = 1.5 * uniform();
+		ellipse.b = 1.5 * uniform();
+		ellipse.gamma = 0.5 * SKY_PI - ellipse.a * uniform();
+		ellipse.tan_a = ldexp(uniform() - 0.5, (int) below(1500));
+		ellipse.tan_b = ldexp(uniform() - 0.5, (int) below(1500) - 1000);
+		set_leaf(&room, SHAPE_ELLIPSE, &ellipse, sizeof(ellipse));
+		bytes = encode(&room.shape, &n);
+		if (decode_problem(bytes, n, &shape) != NULL)
+			refused++;
+		else
+		{
+			Bounds3		bounds = shape_bounds(shape);
+			ShapeCircle circle = shape_bounding_circle(shape);
+			Vec			v = random_direction();
+			double		area = 0;
+
+			wrong_area += !shape_area(shape, &area) || area != 4 * SKY_PI;
+			for (int axis = 0; axis < 3; axis++)
+				outside += (&v.x)[axis] < bounds.low[axis] || (&v.x)[axis] > bounds.high[axis];
+			outside += vec_chord2(v, circle.center) > circle.chord2 || !shape_contains_point(shape, v);
+		}
+		free(shape);
+		free(bytes);
+	}
+	ok(refused == 0, "ellipses that are full by their foci are read");
+	ok(wrong_area == 0, "their area is the sphere's");
+	ok(outside == 0, "they, their bounds and their bounding circle hold every point");
+}
+
+/* Polygons of any vertices, most of which reach farther than a hemisphere. */
+static void
+test_wide_polygons(void)
+{
+	int			polygons = 0;
+	int			wide = 0;
+	int			outside = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		room;
+		Vec		   *vertices = (Vec *) (&room.shape + 1);
+		uint32_t	n = 4 + below(3);
+		Bounds3		bounds;
+		ShapeCircle circle;
+
+		memset(&room, 0, sizeof(room));
+		for (uint32_t k = 0; k < n; k++)
+			vertices[k] = random_direction();
+		if (shape_set_polygon(&room.shape, n) != NULL)
+			continue;
+		bounds = shape_bounds(&room.shape);
+		circle = shape_bounding_circle(&room.shape);
+		polygons++;
+		wide += circle.chord2 > 2;
+		for (int j = 0; j < 50; j++)
+		{
+			Vec			v = random_direction();
+
+			if (!shape_contains_point(&room.shape, v))
+				continue;
+			for (int axis = 0; axis < 3; axis++)
+				outside += (&v.x)[axis] < bounds.low[axis] || (&v.x)[axis] > bounds.high[axis];
+			outside += vec_chord2(v, circle.center) > circle.chord2;
+		}
+	}
+	if (!ok(outside == 0 && wide > 200, "the bounds and the bounding circle of wide polygons hold their points"))
+		note("%d points outside, %d polygons, %d wide", outside, polygons, wide);
+}
+
 static double
 distance_to_edge(Vec p, Vec a, Vec b)
 {
@@ -683,6 +773,44 @@ test_relations(void)
 	ok(not_self == 0, "a shape contains itself");
 }
 
+/*
+ * A hemisphere's edge through a pole, and a box that ends there: they touch, at
+ * whatever angle.
+ */
+static void
+test_touch_at_pole(void)
+{
+	int			asymmetric = 0;
+	int			apart = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		circle;
+		Room		range;
+		ShapeBox	box;
+		double		edge = below(360);
+		double		width = 1 + below(170);
+		double		from = fmod(edge + 1 + below((unsigned) (179 - width)), 360);
+		bool		meet;
+
+		memset(&circle, 0, sizeof(circle));
+		shape_set_circle(&circle.shape, vec_from_degrees(fmod(edge + 270, 360), 0), 0.5 * SKY_PI);
+		box.lon_a = from * SKY_RAD_PER_DEG;
+		box.lon_b = fmod(from + width, 360) * SKY_RAD_PER_DEG;
+		box.lat_a = i % 2 ? -0.5 * SKY_PI : 0.25;
+		box.lat_b = i % 2 ? -0.25 : 0.5 * SKY_PI;
+		set_leaf(&range, SHAPE_BOX, &box, sizeof(box));
+		meet = shape_intersects(&circle.shape, &range.shape);
+		if (meet != shape_intersects(&range.shape, &circle.shape) && asymmetric++ < 3)
+			note_pair("asymmetric", &circle.shape, &range.shape);
+		if (!meet && apart++ < 3)
+			note_pair("apart", &circle.shape, &range.shape);
+	}
+	ok(asymmetric == 0, "a hemisphere and a box that touch at a pole meet each other, or neither does");
+	if (!ok(apart == 0, "and they meet"))
+		note("%d do not", apart);
+}
+
 /* ---------------------------------------------------------------- malformed */
 
 static void
@@ -818,9 +946,12 @@ main(void)
 	test_vectors();
 	test_round_trips();
 	test_bounds();
+	test_full_ellipses();
+	test_wide_polygons();
 	test_stars();
 	test_lunes();
 	test_relations();
+	test_touch_at_pole();
 	test_malformed_texts();
 	test_nesting();
 	test_malformed_bytes();

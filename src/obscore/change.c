@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/change.c
+ *	  What changed rows of a registry mean for an ObsCore table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "core/query.h"
+#include "obscore/change.h"
+#include "obscore/touched.h"
+
+/*
+ * Waits for whoever puts datasets at this moment that the changed records are
+ * about.
+ */
+static void
+lock_putters(const Obscore *obscore, const ObscoreSelect *select, const ObscoreJoin *join, const char *changed)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (obscore_write_locks(&text, obscore, select, join, changed))
+		query_execute_once(text.data);
+}
+
+static void
+records_changed(const Obscore *obscore, ObscoreSelect *select, Oid relid, const char *changed, ObscoreChange change)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, select->joins)
+	{
+		const ObscoreJoin *join = lfirst(cell);
+
+		/* a dimension's record is there before any tag that refers to it */
+		if (join->relation != relid || (change == CHANGE_INSERT && !join->combination))
+			continue;
+		lock_putters(obscore, select, join, changed);
+		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
+		obscore_write_affected(&text, obscore, select, join, changed);
+	}
+	if (text.len > 0)
+		obscore_touch(obscore, select, text.data, NULL);
+}
+
+/* A collection has got another name, or type. */
+static void
+collections_changed(const Obscore *obscore, ObscoreSelect *select, const char *changed)
+{
+	const Registry *registry = obscore->registry;
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT z.dataset_id FROM %s z WHERE z.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " AND z.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
+					 query_relation(select->type->tags), select->type->id, registry->tag_key, registry->collection_key, changed);
+	appendStringInfo(&text, " UNION ALL SELECT d.id FROM %s.dataset d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " AND d.%s OPERATOR(pg_catalog.=) ANY (SELECT c.%s FROM %s c)",
+					 registry->schema, select->type->id, registry->run_key, registry->collection_key, changed);
+	obscore_touch_datasets(obscore, select, text.data, NULL);
+}
+
+/* A dataset has got another run, or id. */
+static void
+datasets_changed(const Obscore *obscore, ObscoreSelect *select, const char *changed)
+{
+	obscore_touch_datasets(obscore, select,
+						   psprintf("SELECT d.id FROM %s d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
+									changed, select->type->id), NULL);
+}
+
+/*
+ * Brings the rows of one dataset type up to date that rows of a table take part
+ * in, by whichever event: changed is a relation that has them as they were and as
+ * they are.  SPI must be connected, with the rights of the table's owner in force.
+ *
+ * A collection that has come has no tags, and one that is gone has taken its own
+ * along; what a search path has become is seen at the end of the transaction.
+ */
+void
+obscore_apply_change(const Obscore *obscore, ObscoreSelect *select, Oid relid,
+					 const char *changed, ObscoreChange change)
+{
+	const Registry *registry = obscore->registry;
+
+	if (relid == registry->collection_chain || (relid == registry->collection && change != CHANGE_UPDATE))
+		return;
+	if (relid == select->type->tags)
+		obscore_touch(obscore, select,
+					  psprintf("SELECT %s FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
+							   obscore_keys(obscore, select, "y"), changed, select->type->id), NULL);
+	else if (relid == registry->collection)
+		collections_changed(obscore, select, changed);
+	else if (relid == registry->dataset)
+		datasets_changed(obscore, select, changed);
+	else
+		records_changed(obscore, select, relid, changed, change);
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/change.h
+ *	  What changed rows of a registry mean for an ObsCore table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_CHANGE_H
+#define CATREG_OBSCORE_CHANGE_H
+
+#include "obscore/obscore.h"
+
+typedef enum ObscoreChange
+{
+	CHANGE_INSERT,
+	CHANGE_UPDATE,
+	CHANGE_DELETE
+} ObscoreChange;
+
+extern void obscore_apply_change(const Obscore *obscore, ObscoreSelect *select, Oid relid,
+								 const char *changed, ObscoreChange change);
+
+#endif							/* CATREG_OBSCORE_CHANGE_H */

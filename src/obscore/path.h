@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/path.h
+ *	  The search path of a find-first table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_PATH_H
+#define CATREG_OBSCORE_PATH_H
+
+#include "butler/search_path.h"
+#include "obscore/apply.h"
+
+/* Remembered; see path.c. */
+typedef struct ObscorePath
+{
+	bool		valid;
+	bool		applied;		/* the table's rows follow it; see path_change.c */
+	MemoryContext context;
+	int			n;
+	Collection *sorted;			/* by key */
+	int		   *positions;		/* of these, from 0 */
+} ObscorePath;
+
+extern SearchPath *obscore_resolve_path(const Obscore *obscore, SelectSnapshot snapshot);
+extern int	obscore_path_position(const Obscore *obscore, Datum key);
+extern ObscorePath *obscore_path_now(const Obscore *obscore);
+
+/* path_change.c */
+extern void obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts);
+extern void obscore_save_path(const Obscore *obscore);
+extern bool obscore_path_had(const Obscore *obscore, Datum key);
+
+#endif							/* CATREG_OBSCORE_PATH_H */
