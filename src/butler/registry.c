@@ -142,7 +142,8 @@ registry_dataset_types(const Registry *registry)
 
 	execute(psprintf("SELECT d.id::pg_catalog.int8, d.name::pg_catalog.text, d.tag_association_table::pg_catalog.text, "
 					 "ARRAY(SELECT g.dimension_name::pg_catalog.text FROM %s.dimension_graph_definition g "
-					 "WHERE g.dimension_graph_id OPERATOR(pg_catalog.=) d.dimensions_key) "
+					 "WHERE g.dimension_graph_id OPERATOR(pg_catalog.=) d.dimensions_key), "
+					 "d.storage_class::pg_catalog.text, d.calibration_association_table::pg_catalog.text "
 					 "FROM %s.dataset_type d ORDER BY 1",
 					 registry->schema, registry->schema),
 			0, NULL, NULL);
@@ -153,12 +154,15 @@ registry_dataset_types(const Registry *registry)
 		DatasetType *type = palloc0(sizeof(DatasetType));
 		bool		isnull;
 		char	   *table = SPI_getvalue(rows->vals[i], rows->tupdesc, 3);
+		char	   *calibs = SPI_getvalue(rows->vals[i], rows->tupdesc, 6);
 		Datum	   *names;
 		int			n_names;
 
 		type->id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
 		type->name = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
+		type->storage_class = SPI_getvalue(rows->vals[i], rows->tupdesc, 5);
 		type->tags = table == NULL ? InvalidOid : registry_table(registry, table);
+		type->calibs = calibs == NULL ? InvalidOid : registry_table(registry, calibs);
 		deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull)),
 						  TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n_names);
 		for (int j = 0; j < n_names; j++)

@@ -14,7 +14,9 @@ typedef struct DatasetType
 {
 	char	   *name;
 	int64		id;
+	char	   *storage_class;
 	Oid			tags;			/* the table that its datasets stand in */
+	Oid			calibs;			/* InvalidOid: it is no calibration */
 	List	   *required;		/* names of dimensions, columns of that table */
 } DatasetType;
 
