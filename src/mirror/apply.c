@@ -13,7 +13,8 @@
  *
  * Only unique constraints are checked row by row.  If two rows have changed
  * places, the statement is executed again without the constraints in question,
- * which are then made again.
+ * which are then made again.  So it is with foreign keys that refer to a table
+ * without a primary key, all of whose rows are replaced.
  *
  *-------------------------------------------------------------------------
  */
@@ -216,27 +217,35 @@ try_execute(const Mirror *mirror, List *tables, const char *text)
 	return done;
 }
 
-/* The relations of tables, as the text of an array. */
+/* The relations of tables, or of those that are replaced, as the text of an array. */
 static const char *
-write_relations(List *tables)
+write_relations(List *tables, bool replaced)
 {
 	StringInfoData text;
+	const char *separator = "";
 	ListCell   *cell;
 
 	initStringInfo(&text);
 	foreach(cell, tables)
-		appendStringInfo(&text, "%s%u", foreach_current_index(cell) == 0 ? "" : ",", ((MirrorTable *) lfirst(cell))->relid);
+	{
+		const MirrorTable *table = lfirst(cell);
+
+		if (replaced && !table->all)
+			continue;
+		appendStringInfo(&text, "%s%u", separator, table->relid);
+		separator = ",";
+	}
 	return text.data;
 }
 
 /*
- * Executes the statement without unique indexes that are no key.  They are dropped,
- * and made again afterwards, with what refers to them.
+ * Executes the statement without unique indexes that are no primary key, if they
+ * are in the way, and without what refers to them or to a table that is replaced.
+ * All of it is dropped, and made again afterwards.
  */
 static void
 execute_without_constraints(const Mirror *mirror, List *tables, const char *text)
 {
-	const char *relations = write_relations(tables);
 	List	   *drop = NIL;
 	List	   *make = NIL;
 	ListCell   *cell;
@@ -246,10 +255,12 @@ execute_without_constraints(const Mirror *mirror, List *tables, const char *text
 								 "WHERE i.indrelid = ANY ('{%s}') AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary) "
 								 "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', f.conrelid::regclass, f.conname), "
 								 "format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', f.conrelid::regclass, f.conname, pg_get_constraintdef(f.oid)), 1 "
-								 "FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conindid IN (SELECT indexrelid FROM u) "
+								 "FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 "
+								 "AND (f.conindid IN (SELECT indexrelid FROM u) OR f.confrelid = ANY ('{%s}')) "
 								 "UNION ALL SELECT coalesce(format('ALTER TABLE %%s DROP CONSTRAINT %%I', u.indrelid::regclass, u.conname), format('DROP INDEX %%s', u.indexrelid::regclass)), "
 								 "coalesce(format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', u.indrelid::regclass, u.conname, pg_get_constraintdef(u.constraint)), "
-								 "pg_get_indexdef(u.indexrelid)), 2 FROM u ORDER BY 3, 1", relations);
+								 "pg_get_indexdef(u.indexrelid)), 2 FROM u ORDER BY 3, 1",
+								 write_relations(tables, false), write_relations(tables, true));
 
 	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", query);
@@ -264,6 +275,18 @@ execute_without_constraints(const Mirror *mirror, List *tables, const char *text
 	execute(mirror, tables, text);
 	foreach(cell, make)
 		query_execute(lfirst(cell));
+}
+
+/* Does a foreign key refer to a table that is replaced as a whole? */
+static bool
+refers_to_replaced(List *tables)
+{
+	const char *query = psprintf("SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = ANY ('{%s}') LIMIT 1",
+								 write_relations(tables, true));
+
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	return SPI_processed > 0;
 }
 
 static void
@@ -301,6 +324,6 @@ apply_changes(Mirror *mirror)
 		return;
 	register_changes(tables);
 	text = write_statement(tables);
-	if (!try_execute(mirror, tables, text))
+	if (refers_to_replaced(tables) || !try_execute(mirror, tables, text))
 		execute_without_constraints(mirror, tables, text);
 }
