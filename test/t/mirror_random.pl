@@ -123,7 +123,7 @@ sub random_edit
 
 	return insert($table, one_of(1, 5, 50)) if $kind < 0.3;
 	return edit("DELETE FROM $name WHERE $where;") if $kind < 0.5;
-	return edit("TRUNCATE $name;") if $kind < 0.51 && !$table->{referenced};
+	return edit("TRUNCATE $name CASCADE;") if $kind < 0.51;
 	return edit("UPDATE $name SET $table->{key}[0] = DEFAULT WHERE $where;") if $kind < 0.6 && @{ $table->{key} };
 	# two rows change places
 	return edit("UPDATE $name t SET u = -x.u FROM (SELECT ctid, u, lag(u) OVER (), lead(u) OVER () FROM $name WHERE u IS NOT NULL LIMIT 2) x WHERE t.ctid = x.ctid;
