@@ -306,6 +306,23 @@ register_changes(List *tables)
 	}
 }
 
+static void
+unregister_changes(List *tables)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		MirrorTable *table = lfirst(cell);
+		int			i = foreach_current_index(cell);
+
+		if (table->n_changed > 0)
+			SPI_unregister_relation(psprintf("catreg_changed_%d", i));
+		if (table->n_gone > 0)
+			SPI_unregister_relation(psprintf("catreg_gone_%d", i));
+	}
+}
+
 /*
  * Makes the tables here what compare_tables() has found them to be there.  SPI
  * must be connected.
@@ -326,4 +343,5 @@ apply_changes(Mirror *mirror)
 	text = write_statement(tables);
 	if (refers_to_replaced(tables) || !try_execute(mirror, tables, text))
 		execute_without_constraints(mirror, tables, text);
+	unregister_changes(tables);
 }

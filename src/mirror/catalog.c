@@ -55,7 +55,7 @@ static const char *const columns_query =
 	"SELECT c.relname, c.oid, c.relkind = 'r' AND m.amname = 'heap', c.relkind = 'r' AND c.relhassubclass "
 	"AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid), a.attname, a.attnum, "
 	"CASE WHEN t.typnamespace = n.oid THEN format('%I.%I', n.nspname, t.typname) ELSE format_type(a.atttypid, a.atttypmod) END, "
-	"format_type(a.atttypid, a.atttypmod) || coalesce((SELECT format(' (%s)', string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)) "
+	"format_type(a.atttypid, a.atttypmod) || coalesce((SELECT ' (' || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')' "
 	"FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem)), ''), "
 	"t.typtype = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm') AND t.typsend <> 0 AND t.typname !~ '^_?reg', "
 	"a.attgenerated <> 'v' AND t.typname !~ '^_?(reg|aclitem)' AND (t.typtype IN ('b', 'r', 'm', 'e') "

@@ -366,8 +366,11 @@ add_wanted(Comparison *comparison, const char *text)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Makes the remote's keys and checksums known to queries here, as catreg_remote. */
-static void
+/*
+ * Makes the remote's keys and checksums known to queries here, as catreg_remote.
+ * The rows are the caller's to free.
+ */
+static Tuplestorestate *
 register_keys(const MirrorTable *table, const RemoteRows *rows)
 {
 	TupleDesc	desc = key_desc(table, true);
@@ -382,6 +385,7 @@ register_keys(const MirrorTable *table, const RemoteRows *rows)
 		heap_freetuple(tuple);
 	}
 	query_register_rows("catreg_remote", desc, store, rows->n_rows);
+	return store;
 }
 
 /*
@@ -392,6 +396,7 @@ static void
 compare_rows(Comparison *comparison, List *ranges, int shift)
 {
 	MirrorTable *table = comparison->table;
+	Tuplestorestate *keys = NULL;
 	StringInfoData source;
 	StringInfoData text;
 
@@ -405,7 +410,7 @@ compare_rows(Comparison *comparison, List *ranges, int shift)
 		appendStringInfoString(&source, " AS \"catreg checksum\"");
 		write_source(&source, comparison, side == 0 ? table->quoted : table->local, ranges, shift);
 		if (side == 0)
-			register_keys(table, remote_query(comparison->mirror->remote, source.data, 0, NULL));
+			keys = register_keys(table, remote_query(comparison->mirror->remote, source.data, 0, NULL));
 	}
 
 	initStringInfo(&text);
@@ -428,6 +433,7 @@ compare_rows(Comparison *comparison, List *ranges, int shift)
 	}
 	if (SPI_unregister_relation("catreg_remote") != SPI_OK_REL_UNREGISTER)
 		elog(ERROR, "could not unregister the remote's keys");
+	tuplestore_end(keys);
 }
 
 /* Reads the rows wanted. */
@@ -606,6 +612,26 @@ follow_transactions(Mirror *mirror, MirrorTable *table, uint64 n_may_have_change
 	}
 	if (n_here != n_there)
 		compare_by_key(mirror, table, true);
+}
+
+/*
+ * Frees the rows that were found, which may be in temporary files.
+ */
+void
+compare_release(Mirror *mirror)
+{
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+	{
+		MirrorTable *table = lfirst(cell);
+
+		if (table->changed != NULL)
+			tuplestore_end(table->changed);
+		if (table->gone != NULL)
+			tuplestore_end(table->gone);
+		table->changed = table->gone = NULL;
+	}
 }
 
 /*

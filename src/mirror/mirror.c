@@ -321,6 +321,7 @@ bring_up_to_date(Mirror *mirror, bool trust)
 	}
 	compare_tables(mirror, trust);
 	apply_changes(mirror);
+	compare_release(mirror);
 	catalog_finish(mirror);
 	foreach(cell, mirror->tables)
 	{
@@ -589,6 +590,7 @@ check(Work *work)
 	if (work->mirror->tables != NIL)
 		compare_tables(work->mirror, false);
 	return_differences(work->rsinfo, work->mirror);
+	compare_release(work->mirror);
 }
 
 PG_FUNCTION_INFO_V1(check_mirror);

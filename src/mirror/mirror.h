@@ -115,6 +115,7 @@ extern void state_note(const Mirror *mirror, MirrorTable *table);
 
 /* compare.c */
 extern void compare_tables(Mirror *mirror, bool trust);
+extern void compare_release(Mirror *mirror);
 
 /* apply.c */
 extern void apply_changes(Mirror *mirror);
