@@ -229,6 +229,12 @@ local_query(const char *text, int nargs, const char *const *args)
 	return rows;
 }
 
+static const char *
+local_value(const char *text)
+{
+	return remote_value(local_query(text, 0, NULL), 0, 0);
+}
+
 static void
 refuse_missing(const Mirror *mirror, List *names, const RemoteRows *found)
 {
@@ -309,10 +315,12 @@ read_identity(Mirror *mirror)
 {
 	RemoteRows *rows = remote_query(mirror->remote,
 									"SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), has_function_privilege('pg_control_system()', 'EXECUTE') "
-									"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') FROM pg_current_snapshot() s", 0, NULL);
+									"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus'), hashint8extended(-1234567890123, hashint8extended(42, 0)) "
+									"FROM pg_current_snapshot() s", 0, NULL);
 
 	mirror->snapshot_xmin = strtoull(remote_value(rows, 0, 0), NULL, 10);
 	mirror->snapshot_xmax = strtoull(remote_value(rows, 0, 1), NULL, 10);
+	mirror->same_hash = strcmp(remote_value(rows, 0, 3), local_value("SELECT hashint8extended(-1234567890123, hashint8extended(42, 0))")) == 0;
 	if (remote_value(rows, 0, 2)[0] != 't')
 		return;
 	rows = remote_query(mirror->remote,
@@ -413,25 +421,43 @@ same_key(List *a, List *b)
 }
 
 /*
+ * Reads the columns of tables here, for catalog_match().  SPI must be connected,
+ * and settings be such as the remote's.
+ */
+void
+catalog_read_local(Mirror *mirror, List *names)
+{
+	const char *args[2] = {mirror->local_schema, name_array(names)};
+	int			level = NewGUCNestLevel();
+
+	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
+	mirror->local = parse_columns(local_query(columns_query, 2, args));
+	query_settings_back(level);
+}
+
+static const MirrorTable *
+find_local(const Mirror *mirror, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, mirror->local)
+		if (strcmp(((MirrorTable *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+/*
  * What keeps a remote table from being the same as the one here; NULL: nothing
- * does, and it has been looked up.  SPI must be connected, and settings be such as
- * the remote's.
+ * does, and it has been looked up.
  */
 const char *
 catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid)
 {
-	const char *args[2] = {mirror->local_schema};
-	MirrorTable *here;
-	int			level;
+	const MirrorTable *here = find_local(mirror, get_rel_name(relid));
 	ListCell   *cell;
 
-	if (get_rel_relkind(relid) != RELKIND_RELATION)
+	if (here == NULL || get_rel_relkind(relid) != RELKIND_RELATION)
 		return "it is not a plain table here";
-	args[1] = name_array(list_make1(get_rel_name(relid)));
-	level = NewGUCNestLevel();
-	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
-	here = linitial(parse_columns(local_query(columns_query, 2, args)));
-	query_settings_back(level);
 	foreach(cell, table->columns)
 	{
 		const MirrorColumn *column = lfirst(cell);

@@ -9,9 +9,11 @@
  * keys and checksums of the single rows are compared, and rows that differ read.
  *
  * A row's position is its key, where that is one integer: a range is then a range
- * of an index.  For any other key it is a hash of the key's text: ranges are as
- * even as can be, whatever the keys look like, and no two servers have to agree
- * on how texts are sorted.  Ranges are named by the leading bits of a position.
+ * of an index.  For any other key it is a hash: ranges are as even as can be,
+ * whatever the keys look like, and no two servers have to agree on how texts are
+ * sorted.  It is an MD5 of the key's text, and for integers PostgreSQL's own hash
+ * function, which cannot change since tables are partitioned by it; both sides are
+ * asked all the same.  Ranges are named by the leading bits of a position.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,10 +29,12 @@
 #include "core/query.h"
 #include "mirror/mirror.h"
 
-#define FIRST_BITS 8			/* 256 ranges at first */
+#define FIRST_BITS 8			/* 256 ranges at first, */
+#define MOST_FIRST_BITS 12		/* or up to 4096 where something is known to be gone; */
 #define MORE_BITS 6				/* and 64 in each that differs */
 #define HASH_BITS 60
-#define FEW_ROWS 64				/* that a range is not divided for */
+#define FEW_ROWS 64				/* that a range is not divided for, */
+#define FEW_KEYS 256			/* of which only keys are read */
 #define MANY_ROWS 2000000		/* that are rather read as a whole */
 #define KEYS_A_QUERY 5000
 
@@ -83,13 +87,54 @@ write_hash(StringInfo text, const Mirror *mirror, List *columns, int bits)
 	appendStringInfo(text, "), 1, %d))::bit(%d)::int8", bits / 4, bits);
 }
 
+static bool
+is_integer(const MirrorColumn *column)
+{
+	return column->typid == INT2OID || column->typid == INT4OID || column->typid == INT8OID;
+}
+
+static bool
+are_integers(List *columns)
+{
+	ListCell   *cell;
+
+	foreach(cell, columns)
+		if (!is_integer(lfirst(cell)))
+			return false;
+	return true;
+}
+
+/* A hash of integers, each the seed of the next. */
+static void
+write_integer_hash(StringInfo text, List *columns)
+{
+	ListCell   *cell;
+
+	StringInfoData hash;
+
+	initStringInfo(&hash);
+	appendStringInfoString(&hash, "0");
+	foreach(cell, columns)
+	{
+		char	   *seed = pstrdup(hash.data);
+
+		resetStringInfo(&hash);
+		appendStringInfo(&hash, "hashint8extended(t.%s, %s)", ((MirrorColumn *) lfirst(cell))->quoted, seed);
+	}
+	appendStringInfo(text, "(%s & " INT64_FORMAT ")", hash.data, (INT64CONST(1) << HASH_BITS) - 1);
+}
+
 static void
 write_position(StringInfo text, const Comparison *comparison)
 {
+	List	   *key = comparison->table->key;
+
 	if (comparison->by_integer)
-		appendStringInfo(text, "t.%s::int8", ((MirrorColumn *) linitial(comparison->table->key))->quoted);
+		appendStringInfo(text, "t.%s::int8", ((MirrorColumn *) linitial(key))->quoted);
+	else if (comparison->mirror->same_hash && are_integers(key))
+		write_integer_hash(text, key);
 	else
-		write_hash(text, comparison->mirror, comparison->table->key, HASH_BITS);
+		write_hash(text, comparison->mirror, key, HASH_BITS);
 }
 
 static void
@@ -248,17 +293,30 @@ compare_level(Comparison *comparison, List *within, int within_shift, int shift)
 	return differing_ranges(sums[0], n[0], sums[1], n[1]);
 }
 
+/* The bits that name the first ranges: enough for a range of few keys. */
+static int
+first_bits(const Comparison *comparison)
+{
+	uint64		rows = strtoull(comparison->table->remote_rows, NULL, 10);
+	int			bits = FIRST_BITS;
+
+	while (comparison->keys_only && bits < MOST_FIRST_BITS && (rows >> bits) > FEW_KEYS * 3 / 4)
+		bits++;
+	return bits;
+}
+
 /* How many bits of a position are below those that name the first ranges. */
 static int
 first_shift(const Comparison *comparison)
 {
+	int			bits = first_bits(comparison);
 	const char *column = ((MirrorColumn *) linitial(comparison->table->key))->quoted;
 	int64		min = PG_INT64_MAX;
 	int64		max = PG_INT64_MIN;
 	int			shift = 0;
 
 	if (!comparison->by_integer)
-		return HASH_BITS - FIRST_BITS;
+		return HASH_BITS - bits;
 	for (int side = 0; side < 2; side++)
 	{
 		const char *text = psprintf("SELECT min(t.%s), max(t.%s) FROM %s t", column, column,
@@ -284,7 +342,7 @@ first_shift(const Comparison *comparison)
 		min = Min(min, strtoll(ends[0], NULL, 10));
 		max = Max(max, strtoll(ends[1], NULL, 10));
 	}
-	while (min < max && (max >> shift) - (uint64) (min >> shift) >= (1 << FIRST_BITS))
+	while (min < max && (max >> shift) - (uint64) (min >> shift) >= (UINT64CONST(1) << bits))
 		shift++;
 	return shift;
 }
@@ -507,9 +565,8 @@ compare_by_key(const Mirror *mirror, MirrorTable *table, bool keys_only)
 	List	   *within = NIL;
 	int			within_shift = 0;
 	int			shift;
-	Oid			type = ((MirrorColumn *) linitial(table->key))->typid;
 
-	comparison.by_integer = list_length(table->key) == 1 && (type == INT2OID || type == INT4OID || type == INT8OID);
+	comparison.by_integer = list_length(table->key) == 1 && are_integers(table->key);
 	shift = first_shift(&comparison);
 	for (;;)
 	{
@@ -521,7 +578,7 @@ compare_by_key(const Mirror *mirror, MirrorTable *table, bool keys_only)
 		{
 			Range	   *range = lfirst(cell);
 
-			if (range->rows > FEW_ROWS && shift > 0)
+			if (range->rows > (keys_only ? FEW_KEYS : FEW_ROWS) && shift > 0)
 				inner = lappend(inner, range);
 			else
 			{

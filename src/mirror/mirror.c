@@ -258,6 +258,21 @@ defined_names(List *definitions)
 	return names;
 }
 
+/* Under which names the remote's tables are here. */
+static List *
+local_names(const Mirror *mirror, List *definitions)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, definitions)
+		names = lappend(names, get_rel_name(((Definition *) lfirst(cell))->relid));
+	if (definitions == NIL)
+		foreach(cell, mirror->tables)
+			names = lappend(names, ((MirrorTable *) lfirst(cell))->name);
+	return names;
+}
+
 /*
  * Finds each of the remote's tables here, by the definitions; those that are not
  * there are to be made.
@@ -278,6 +293,7 @@ match_tables(Mirror *mirror, List *definitions)
 					 errhint("If it is gone for good, drop table \"%s.%s\" here.", mirror->local_schema,
 							 get_rel_name(((Definition *) lfirst(cell))->relid))));
 	}
+	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
@@ -546,6 +562,7 @@ check_tables(ReturnSetInfo *rsinfo, Mirror *mirror, List *definitions)
 	foreach(cell, definitions)
 		if (find_table(mirror, ((Definition *) lfirst(cell))->remote_table) == NULL)
 			return_problem(rsinfo, ((Definition *) lfirst(cell))->remote_table, "it is missing there");
+	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);

@@ -83,11 +83,13 @@ typedef struct Mirror
 	Oid			namespace;		/* here */
 	bool		whole;			/* all tables of the schema, or chosen ones */
 	bool		same_text;		/* md5() of a text is the same on both sides */
+	bool		same_hash;		/* and so is an integer's hash */
 	bool		count_only;		/* read no rows, only say how many differ */
 	const char *identity;		/* of the remote's run; NULL: not known */
 	uint64		snapshot_xmin;
 	uint64		snapshot_xmax;
 	List	   *tables;			/* of MirrorTable, by name */
+	List	   *local;			/* the tables of the schema here, in the same way */
 	RemoteRows *statements;		/* that make them; NULL: not read */
 } Mirror;
 
@@ -98,6 +100,7 @@ extern void mirror_options(const char *server, MirrorLogin *login);
 extern void catalog_read(Mirror *mirror, List *names, bool missing_ok);
 extern void catalog_create(Mirror *mirror);
 extern void catalog_finish(Mirror *mirror);
+extern void catalog_read_local(Mirror *mirror, List *names);
 extern const char *catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid);
 extern void catalog_advance_sequences(const MirrorTable *table);
 

@@ -112,7 +112,7 @@ state_is_usable(const Mirror *mirror, const MirrorTable *table)
 
 /*
  * The print of the rows here: their number first.  age() is as seen from this
- * transaction, and the age of a constant makes a constant of it.
+ * transaction, and the age of a constant, computed once, makes a constant of it.
  */
 const char *
 state_print(const MirrorTable *table)
@@ -124,7 +124,7 @@ state_print(const MirrorTable *table)
 	initStringInfo(&text);
 	appendStringInfoString(&text, "SELECT pg_catalog.concat_ws('/', pg_catalog.count(*), "
 						   "pg_catalog.sum(pg_catalog.hashtidextended(t.ctid, (pg_catalog.age(t.xmin)::pg_catalog.int8 "
-						   "OPERATOR(pg_catalog.-) pg_catalog.age('3'::pg_catalog.xid)) OPERATOR(pg_catalog.&) 4294967295)), '");
+						   "OPERATOR(pg_catalog.-) (SELECT pg_catalog.age('3'::pg_catalog.xid))) OPERATOR(pg_catalog.&) 4294967295)), '");
 	foreach(cell, table->columns)
 		appendStringInfo(&text, "%d,", ((MirrorColumn *) lfirst(cell))->attnum);
 	appendStringInfo(&text, "') FROM %s t", table->local);
@@ -145,7 +145,7 @@ state_changed(const MirrorTable *table)
 
 	if (!TransactionIdIsNormal(xmin))
 		xmin = FirstNormalTransactionId;
-	return psprintf("pg_catalog.age(t.xmin) <= pg_catalog.age('%u'::pg_catalog.xid)", xmin);
+	return psprintf("pg_catalog.age(t.xmin) <= (SELECT pg_catalog.age('%u'::pg_catalog.xid))", xmin);
 }
 
 /*
