@@ -658,6 +658,7 @@ drop_mirror(PG_FUNCTION_ARGS)
 	foreach(cell, definitions)
 		appendStringInfo(&tables, "%s%s", foreach_current_index(cell) == 0 ? "" : ", ", query_relation(((Definition *) lfirst(cell))->relid));
 	if (SPI_execute(psprintf("SELECT DISTINCT y.oid::regtype FROM pg_type y JOIN pg_attribute a ON a.atttypid IN (y.oid, y.typarray) AND NOT a.attisdropped "
+							 "JOIN pg_class c ON c.oid = a.attrelid AND c.relkind NOT IN ('i', 'I') "
 							 "WHERE y.typtype = 'e' AND y.typnamespace = %u GROUP BY y.oid "
 							 "HAVING bool_and(a.attrelid IN (SELECT m.relation FROM catreg.mirror m))", mirror.namespace), false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the types of a mirror");
