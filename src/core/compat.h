@@ -29,6 +29,16 @@
 	object_ownercheck(RelationRelationId, (relid), (roleid))
 #endif
 
+/* 16 folded pg_foreign_server_aclcheck() and its kin into object_aclcheck(). */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_foreign_server.h"
+#define catreg_server_aclcheck(serverid, roleid, mode) \
+	object_aclcheck(ForeignServerRelationId, (serverid), (roleid), (mode))
+#else
+#define catreg_server_aclcheck(serverid, roleid, mode) \
+	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
+#endif
+
 /* 18 gave index_beginscan() a place to count its index searches. */
 #if PG_VERSION_NUM >= 180000
 #define catreg_index_beginscan(heap, index, snapshot, nkeys) \
