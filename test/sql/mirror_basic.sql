@@ -1,7 +1,7 @@
 -- Mirrors: options, refusals, and one of another schema of this database.
 \set VERBOSITY default
 SET client_min_messages = warning;
-CREATE EXTENSION catreg;
+CREATE EXTENSION IF NOT EXISTS catreg;
 RESET client_min_messages;
 
 -- options
