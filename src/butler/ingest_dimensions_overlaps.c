@@ -215,7 +215,9 @@ is_proven(const Trigger *trigger, void *arg)
 /* --------------------------------------------------------------- overlaps */
 
 /*
- * Sets the columns that are written, and their number.
+ * The columns that are written, and how many there are.
+ *
+ * Error: datatype_mismatch.
  */
 static AttrNumber *
 find_columns(const RecordIngest *ingest, Relation overlaps, int *n_columns)
@@ -233,6 +235,7 @@ find_columns(const RecordIngest *ingest, Relation overlaps, int *n_columns)
 		Oid			type = of_pixel ? pixel_columns[i].type :
 			get_atttype(RelationGetRelid(ingest->table),
 						get_attnum(RelationGetRelid(ingest->table), record_key_column(ingest->element, name)));
+
 		if (column <= 0 || get_atttype(RelationGetRelid(overlaps), column) != type)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),

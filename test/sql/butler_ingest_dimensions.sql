@@ -32,6 +32,7 @@ $$;
 DELETE FROM registry.visit_detector_region; DELETE FROM registry.visit; DELETE FROM registry.patch; DELETE FROM registry.tract; DELETE FROM registry.skymap;
 \set ECHO all
 SET search_path = registry;
+SET jit = off;
 
 -- pixels of the records' regions: as htm_envelope() has them
 CREATE VIEW wrong AS
