@@ -97,10 +97,15 @@ CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
-CREATE FUNCTION catreg.obscore_region(encoded text, other text) RETURNS catreg.region
+CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
     LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
-COMMENT ON FUNCTION catreg.obscore_region(text, text) IS
-    'internal: the intersection of the regions of two records';
+COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
+    'internal: the intersection of the regions of several records';
+
+CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
+    'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
 CREATE FUNCTION catreg.obscore_s_ra(region catreg.region) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';

@@ -262,9 +262,16 @@ resolve_record(Compiler *c, const TemplatePiece *field, TemplateValue *value)
 	}
 	element = field->accessors[0].name;
 	column = field->accessors[1].name;
-	if (!has_element(c, element))
+	if (name_in(c->dimensions, element) && universe_is_skypix(c->universe, element))
+	{
+		const char *depends;
+
+		value->sql = strcmp(column, "id") == 0 ? dimension_value(c, element, &depends, &type) : NULL;
+	}
+	else if (!has_element(c, element))
 		return TEMPLATE_MISSING;
-	value->sql = record_field(c, element, column, &type);
+	else
+		value->sql = record_field(c, element, column, &type);
 	if (value->sql == NULL)
 	{
 		value->problem = psprintf("a record of \"%s\" has no field \"%s\"", element, column);
@@ -687,6 +694,30 @@ exposure_region(Compiler *c)
 	return psprintf("%s.region", alias);
 }
 
+/* The pixel of a system that a data id has, the smallest, encoded; NULL: none. */
+static char *
+pixel_region(const Compiler *c, const SkyPixSystem *system)
+{
+	ListCell   *cell;
+	const char *finest = NULL;
+	int			finest_level = -1;
+
+	foreach(cell, c->dimensions)
+	{
+		int			level = skypix_level(system, lfirst(cell));
+
+		if (level > finest_level)
+		{
+			finest = lfirst(cell);
+			finest_level = level;
+		}
+	}
+	if (finest == NULL)
+		return NULL;
+	return psprintf("catreg.obscore_pixel(%s, %d, t.%s)", quote_literal_cstr(system->class_name), finest_level,
+					quote_identifier(finest));
+}
+
 /*
  * The encoded regions of a data id, one for each family that it has, as the
  * arguments of obscore_region(); NULL: it has none.
@@ -713,6 +744,13 @@ region_arguments(Compiler *c)
 		if (element == NULL)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", record_field_or_null(c, element, "region"));
+	}
+	foreach(cell, c->universe->skypix)
+	{
+		const char *pixel = pixel_region(c, lfirst(cell));
+
+		if (pixel != NULL)
+			appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", pixel);
 	}
 	return sql.len == 0 ? NULL : sql.data;
 }
