@@ -126,7 +126,9 @@ class Player:
         return self.names(CollectionType.RUN)
 
     def refs(self, collection):
-        return sorted((r for name in TYPES for r in self.butler.query_datasets(
+        "Of all types, or of one."
+        names = self.dice.choice([TYPES, *([name] for name in TYPES)])
+        return sorted((r for name in names for r in self.butler.query_datasets(
             name, collection, find_first=False, limit=None, explain=False)), key=lambda r: r.id)
 
     def insert(self):
