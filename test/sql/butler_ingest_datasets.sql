@@ -180,6 +180,31 @@ CREATE TRIGGER see AFTER INSERT ON registry.dataset_tags_00000002 REFERENCING NE
 CREATE TRIGGER see AFTER INSERT ON registry.dataset REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION see();
 SELECT count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'seen', 'error', 'registry', create_run => true);
 SELECT * FROM seen ORDER BY 1;
+-- that is no reason for the plain way; the transition table has every row, however many
+INSERT INTO registry.detector SELECT 'Cam', d FROM generate_series(10, 1009) d;
+CREATE TABLE many AS SELECT 'Cam' AS instrument, d AS detector, v AS visit FROM generate_series(10, 1009) d, generate_series(1, 3) v;
+CREATE OR REPLACE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('INSERT INTO seen SELECT %L, count(*) FROM (SELECT * FROM inserted INTERSECT SELECT * FROM registry.%I) i', tg_table_name, tg_table_name);
+    RETURN NULL;
+END
+$$;
+TRUNCATE seen;
+SET client_min_messages = debug1;
+SELECT count(*) FROM catreg.ingest_datasets('many', 'calexp', 'many', 'error', 'registry', create_run => true);
+SET client_min_messages = warning;
+SELECT * FROM seen ORDER BY 1;
+-- one that fires for each row, or before, is
+CREATE TRIGGER see_row AFTER INSERT ON registry.dataset_tags_00000002 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TRIGGER see_before BEFORE INSERT ON registry.dataset FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
+SET client_min_messages = debug1;
+SELECT count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'fails', 'error', 'registry', create_run => true);
+SET client_min_messages = warning;
+DROP TRIGGER see_before ON registry.dataset;
+SET client_min_messages = debug1;
+SELECT count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'fails', 'error', 'registry', create_run => true);
+SET client_min_messages = warning;
+DROP TRIGGER see_row ON registry.dataset_tags_00000002;
 DROP FUNCTION see() CASCADE;
 
 \echo rights
@@ -223,6 +248,6 @@ SELECT catreg.thaw_collections('{kept}', 'registry');
 
 DROP FUNCTION attempt(text, text, text);
 DROP VIEW written;
-DROP TABLE batch, nothing, bias, twice, bad, random, seen;
+DROP TABLE batch, nothing, bias, twice, bad, random, seen, many;
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;
