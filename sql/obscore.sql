@@ -97,10 +97,15 @@ CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
-CREATE FUNCTION catreg.obscore_region(encoded text, other text) RETURNS catreg.region
+CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
     LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
-COMMENT ON FUNCTION catreg.obscore_region(text, text) IS
-    'internal: the intersection of the regions of two records';
+COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
+    'internal: the intersection of the regions of several records';
+
+CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
+    'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
 CREATE FUNCTION catreg.obscore_s_ra(region catreg.region) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -131,6 +136,11 @@ CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
+
+CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
+    'internal: the integer, NULL where a column of so many bytes does not hold it';
 
 CREATE FUNCTION catreg.obscore_spectral(filter text, band text, names text[], ends float8[]) RETURNS float8
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -341,6 +351,10 @@ $$
 BEGIN
     IF registry IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'registry must not be NULL';
+    END IF;
+    IF name = '' OR octet_length(name) > 63 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" cannot be a table''s name', name),
+            HINT = 'Names in PostgreSQL have 1 to 63 bytes.';
     END IF;
     IF config IS NOT NULL THEN
         RETURN catreg.obscore_create_own(config, registry, COALESCE(name, catreg.obscore_table_name(config::text)::text)::name);

@@ -63,6 +63,15 @@ CREATE FUNCTION catreg.area(region catreg.region) RETURNS float8
 COMMENT ON FUNCTION catreg.area(catreg.region) IS
     'the area in square degrees; an error for a union or intersection of several';
 
+CREATE FUNCTION catreg.htm_envelope(region catreg.region, level int) RETURNS int8multirange
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'htm_region_envelope';
+COMMENT ON FUNCTION catreg.htm_envelope(catreg.region, int) IS
+    'the pixels of the hierarchical triangular mesh that a region touches, those of sphgeom''s HtmPixelization(level).envelope(region)';
+CREATE FUNCTION catreg.htm_index(lon float8, lat float8, level int) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'htm_direction_index';
+COMMENT ON FUNCTION catreg.htm_index(float8, float8, int) IS
+    'the pixel of the hierarchical triangular mesh in which a direction is, that of sphgeom''s HtmPixelization(level).index(); in degrees';
+
 CREATE FUNCTION catreg.region_eq(catreg.region, catreg.region) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_eq(catreg.region, catreg.region) IS 'implementation of = operator';
@@ -137,7 +146,7 @@ CREATE FUNCTION catreg.region_key_out(catreg.region_key) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_key_out(catreg.region_key) IS 'I/O';
 CREATE TYPE catreg.region_key (
-    INPUT = catreg.region_key_in, OUTPUT = catreg.region_key_out, INTERNALLENGTH = 24, ALIGNMENT = int4
+    INPUT = catreg.region_key_in, OUTPUT = catreg.region_key_out, INTERNALLENGTH = 40, ALIGNMENT = int4
 );
 COMMENT ON TYPE catreg.region_key IS 'internal: what an index holds of a region';
 

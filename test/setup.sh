@@ -258,22 +258,25 @@ make_virtualenv()
 		touch "$2/complete"
 }
 
-# Prints the folder of Tiled's own tests, which ship in its source
-# distribution only; $1 is a virtual environment, $2 the version.
-tiled_tests()
+# Prints the folder of a package's own tests, which ship in its source
+# distribution only: package_tests ENVIRONMENT PACKAGE VERSION
+package_tests()
 {
-	locked get_tiled_tests "$1" "$2" >&2 || die "cannot get the source distribution of tiled $2"
-	echo "$1/source/tiled-$2"
+	locked get_package_tests "$@" >&2 || die "cannot get the source distribution of $2 $3"
+	echo "$1/source/${2//-/_}-$3"
 }
 
-get_tiled_tests()
+get_package_tests()
 {
+	local name=${2//-/_}-$3
+
 	[ ! -e "$1/source/complete" ] || return 0
 	# Not the package: the installed one is to be tested.
 	rm -rf "$1/source" && mkdir "$1/source" &&
-		"$1/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary tiled \
-			-d "$1/source" "tiled==$2" &&
-		tar -C "$1/source" --no-same-owner --exclude "tiled-$2/tiled" -xzf "$1/source/tiled-$2.tar.gz" &&
+		"$1/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary "$2" \
+			-d "$1/source" "$2==$3" &&
+		tar -C "$1/source" --no-same-owner --exclude "$name/tiled" --exclude "$name/python" \
+			-xzf "$1/source/$name.tar.gz" &&
 		touch "$1/source/complete"
 }
 

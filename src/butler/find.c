@@ -6,7 +6,8 @@
  * RUN and TAGGED collections alike stand in the tags tables, whose unique key
  * (dataset type, collection, data id) serves a search for one data id.  In
  * CALIBRATION collections a data id may have several datasets, each for a time:
- * as with the client's query_datasets() that is an error where it decides.
+ * where that decides it is an error.  (The client's query_datasets() takes one of
+ * them or all, or raises, depending on what else is searched.)
  *
  *-------------------------------------------------------------------------
  */
@@ -161,7 +162,7 @@ append_members(StringInfo text, const Finder *finder, Oid table, bool aggregate)
 					 " JOIN %s t ON t.%s OPERATOR(pg_catalog.=) p.key"
 					 " WHERE t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
 					 aggregate ? "(pg_catalog.array_agg(t.dataset_id))[1]" : "t.dataset_id",
-					 aggregate ? "pg_catalog.count(*)" : "1::pg_catalog.int8",
+					 aggregate ? "pg_catalog.count(DISTINCT t.dataset_id)" : "1::pg_catalog.int8",
 					 dimensions, query_relation(table), finder->registry->tag_key, finder->type_id);
 	foreach(cell, finder->given)
 		appendStringInfo(text, " AND t.%s OPERATOR(pg_catalog.=) $%d::%s", quote_identifier(lfirst(cell)), parameter++,

@@ -28,8 +28,13 @@ registry_table(const Registry *registry, const char *name)
 	return get_relname_relid(name, registry->namespace);
 }
 
-static Oid
-needed_table(const Registry *registry, const char *name)
+/*
+ * A table of the registry.
+ *
+ * Error: undefined_table.
+ */
+Oid
+registry_needed_table(const Registry *registry, const char *name)
 {
 	Oid			table = registry_table(registry, name);
 
@@ -94,12 +99,12 @@ registry_open(Oid namespace)
 				 errmsg("schema with OID %u does not exist", namespace)));
 	registry->namespace = namespace;
 	registry->schema = pstrdup(quote_identifier(name));
-	needed_table(registry, "butler_attributes");
-	registry->collection = needed_table(registry, "collection");
-	registry->collection_chain = needed_table(registry, "collection_chain");
-	registry->dataset = needed_table(registry, "dataset");
-	registry->dataset_type = needed_table(registry, "dataset_type");
-	needed_table(registry, "dimension_graph_definition");
+	registry_needed_table(registry, "butler_attributes");
+	registry->collection = registry_needed_table(registry, "collection");
+	registry->collection_chain = registry_needed_table(registry, "collection_chain");
+	registry->dataset = registry_needed_table(registry, "dataset");
+	registry->dataset_type = registry_needed_table(registry, "dataset_type");
+	registry_needed_table(registry, "dimension_graph_definition");
 	if (get_attnum(registry->collection, "collection_id") != InvalidAttrNumber)
 	{
 		registry->collection_key = "collection_id";
@@ -137,7 +142,8 @@ registry_dataset_types(const Registry *registry)
 
 	execute(psprintf("SELECT d.id::pg_catalog.int8, d.name::pg_catalog.text, d.tag_association_table::pg_catalog.text, "
 					 "ARRAY(SELECT g.dimension_name::pg_catalog.text FROM %s.dimension_graph_definition g "
-					 "WHERE g.dimension_graph_id OPERATOR(pg_catalog.=) d.dimensions_key) "
+					 "WHERE g.dimension_graph_id OPERATOR(pg_catalog.=) d.dimensions_key), "
+					 "d.storage_class::pg_catalog.text, d.calibration_association_table::pg_catalog.text "
 					 "FROM %s.dataset_type d ORDER BY 1",
 					 registry->schema, registry->schema),
 			0, NULL, NULL);
@@ -148,12 +154,15 @@ registry_dataset_types(const Registry *registry)
 		DatasetType *type = palloc0(sizeof(DatasetType));
 		bool		isnull;
 		char	   *table = SPI_getvalue(rows->vals[i], rows->tupdesc, 3);
+		char	   *calibs = SPI_getvalue(rows->vals[i], rows->tupdesc, 6);
 		Datum	   *names;
 		int			n_names;
 
 		type->id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
 		type->name = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
+		type->storage_class = SPI_getvalue(rows->vals[i], rows->tupdesc, 5);
 		type->tags = table == NULL ? InvalidOid : registry_table(registry, table);
+		type->calibs = calibs == NULL ? InvalidOid : registry_table(registry, calibs);
 		deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull)),
 						  TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n_names);
 		for (int j = 0; j < n_names; j++)

@@ -14,7 +14,9 @@ typedef struct DatasetType
 {
 	char	   *name;
 	int64		id;
+	char	   *storage_class;
 	Oid			tags;			/* the table that its datasets stand in */
+	Oid			calibs;			/* InvalidOid: it is no calibration */
 	List	   *required;		/* names of dimensions, columns of that table */
 } DatasetType;
 
@@ -38,5 +40,6 @@ extern Registry *registry_open(Oid namespace);
 extern char *registry_attribute(const Registry *registry, const char *name);
 extern List *registry_dataset_types(const Registry *registry);
 extern Oid	registry_table(const Registry *registry, const char *name);
+extern Oid	registry_needed_table(const Registry *registry, const char *name);
 
 #endif							/* CATREG_BUTLER_REGISTRY_H */

@@ -26,6 +26,7 @@
 
 #include "butler/search_path.h"
 #include "butler/wildcard.h"
+#include "core/compat.h"
 #include "core/query.h"
 
 /* What is known of a collection on the way. */
@@ -33,8 +34,9 @@ typedef struct Place
 {
 	Datum		key;			/* hash key */
 	bool		done;			/* is in the path, or its members are */
-	int			first_member;	/* in Search.members */
-	int			n_members;		/* of a chain */
+	bool		is_known;		/* of a chain: its members are selected ... */
+	Collection *members;		/* ... and stand here, in their order */
+	int			n_members;
 } Place;
 
 typedef struct Search
@@ -42,7 +44,6 @@ typedef struct Search
 	const Registry *registry;
 	SelectSnapshot snapshot;
 	HTAB	   *places;
-	SearchPath *members;		/* of chains, one's after another's */
 	SearchPath *path;
 	int			capacity;		/* of the path */
 } Search;
@@ -148,8 +149,8 @@ place_of(Search *search, const Collection *collection)
 
 	if (!found)
 	{
-		place->done = false;
-		place->first_member = place->n_members = 0;
+		place->done = place->is_known = false;
+		place->n_members = 0;
 	}
 	return place;
 }
@@ -330,40 +331,62 @@ only_chains(const SearchPath *path)
 }
 
 /*
- * Selects the members of chains, and of chains among those at any depth.
+ * Selects the members of chains that have none yet, and returns the chains among
+ * those.
  */
-static void
-select_members(Search *search, const SearchPath *chains)
+static SearchPath *
+select_level(Search *search, const SearchPath *chains)
 {
 	const Registry *registry = search->registry;
 	Oid			key_type = search_path_key_type(registry);
 	Oid			type = get_array_type(key_type);
 	Datum		value = PointerGetDatum(search_path_keys(registry, chains));
-	const char *key_name = key_type == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8";
-	int			level;
-
-	if (chains->n == 0)
-		return;
-	level = query_by_index(true);
-	search->members =
+	SearchPath *members =
 		select_collections(search,
-						   psprintf("WITH RECURSIVE chain (key) AS (SELECT k FROM pg_catalog.unnest($1) k"
-									" UNION SELECT h.child::%4$s FROM chain JOIN %1$s.collection_chain h ON h.parent OPERATOR(pg_catalog.=) chain.key"
-									" JOIN %1$s.collection c ON c.%2$s OPERATOR(pg_catalog.=) h.child AND c.type OPERATOR(pg_catalog.=) %5$d)"
-									" SELECT %3$s, h.parent::%4$s FROM chain JOIN %1$s.collection_chain h ON h.parent OPERATOR(pg_catalog.=) chain.key"
+						   psprintf("SELECT %3$s, h.parent::%4$s FROM %1$s.collection_chain h"
 									" JOIN %1$s.collection c ON c.%2$s OPERATOR(pg_catalog.=) h.child"
-									" ORDER BY h.parent, h.position",
-									registry->schema, registry->collection_key, columns(registry), key_name, COLLECTION_CHAINED),
+									" WHERE h.parent OPERATOR(pg_catalog.=) ANY ($1) ORDER BY h.parent, h.position",
+									registry->schema, registry->collection_key, columns(registry),
+									key_type == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8"),
 						   1, &type, &value);
-	query_settings_back(level);
-	for (int i = 0; i < search->members->n; i++)
+
+	for (int i = 0; i < members->n; i++)
 	{
 		Collection	parent = {.key = selected_datum(i, 4)};
 		Place	   *place = place_of(search, &parent);
 
 		if (place->n_members++ == 0)
-			place->first_member = i;
+			place->members = &members->collections[i];
 	}
+	return only_chains(members);
+}
+
+/*
+ * Selects the members of chains, and of the chains among them, level by level: for
+ * a recursive query the planner would have to know how many there are.
+ */
+static void
+select_members(Search *search, SearchPath *chains)
+{
+	int			level = query_by_index(true);
+
+	while (chains->n > 0)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < chains->n; i++)
+		{
+			Place	   *place = place_of(search, &chains->collections[i]);
+
+			if (!place->is_known)
+				chains->collections[n++] = chains->collections[i];
+			place->is_known = true;
+		}
+		chains->n = n;
+		if (n > 0)
+			chains = select_level(search, chains);
+	}
+	query_settings_back(level);
 }
 
 /*
@@ -374,8 +397,6 @@ static void
 flatten(Search *search, const Collection *collection)
 {
 	Place	   *place;
-	int			first;
-	int			n_members;
 
 	check_stack_depth();
 	if (collection->type != COLLECTION_CHAINED)
@@ -387,10 +408,8 @@ flatten(Search *search, const Collection *collection)
 	if (place->done)
 		return;
 	place->done = true;
-	first = place->first_member;
-	n_members = place->n_members;
-	for (int i = first; i < first + n_members; i++)
-		flatten(search, &search->members->collections[i]);
+	for (int i = 0; i < place->n_members; i++)
+		flatten(search, &place->members[i]);
 }
 
 static void
@@ -399,7 +418,6 @@ begin_search(Search *search, const Registry *registry, SelectSnapshot snapshot)
 	search->registry = registry;
 	search->snapshot = snapshot;
 	search->places = create_places(registry);
-	search->members = NULL;
 	search->path = palloc0(sizeof(SearchPath));
 	search->capacity = 64;
 	search->path->collections = palloc(sizeof(Collection) * search->capacity);

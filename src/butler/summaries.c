@@ -150,7 +150,7 @@ append_contents(StringInfo text, const Refresh *refresh)
 			else
 				appendStringInfo(text, ", NULL::pg_catalog.text AS %s", quote_identifier(column));
 		}
-		appendStringInfo(text, " FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) ANY (%s) AND t.%s OPERATOR(pg_catalog.=) ANY ($1)",
+		appendStringInfo(text, " FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) ANY (%s) AND t.%s OPERATOR(pg_catalog.=) ANY (SELECT k FROM pg_catalog.unnest($1) k)",
 						 query_relation(members->table), quote_literal_cstr(members->types), key);
 	}
 }

@@ -37,6 +37,64 @@ universe_element(const Universe *universe, const char *name)
 	return NULL;
 }
 
+/*
+ * The dimension that governs an element, itself perhaps, or NULL.
+ */
+const DimensionElement *
+universe_governor(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *cell;
+
+	foreach(cell, element->required)
+	{
+		const DimensionElement *required = universe_element(universe, lfirst(cell));
+
+		if (required->governor)
+			return required;
+	}
+	return NULL;
+}
+
+/*
+ * Have its records regions?
+ */
+bool
+universe_is_spatial(const Universe *universe, const DimensionElement *element)
+{
+	ListCell   *family;
+
+	foreach(family, universe->spatial)
+		if (name_in(lfirst(family), element->name))
+			return true;
+	return false;
+}
+
+/*
+ * The level of a system's dimension, or -1: it is none of its.
+ */
+int
+skypix_level(const SkyPixSystem *system, const char *dimension)
+{
+	size_t		length = strlen(system->name);
+	const char *level = dimension + length;
+
+	if (strncmp(dimension, system->name, length) != 0 || *level == '\0' ||
+		strlen(level) > 2 || strspn(level, "0123456789") != strlen(level))
+		return -1;
+	return atoi(level);
+}
+
+bool
+universe_is_skypix(const Universe *universe, const char *dimension)
+{
+	ListCell   *cell;
+
+	foreach(cell, universe->skypix)
+		if (skypix_level(lfirst(cell), dimension) >= 0)
+			return true;
+	return false;
+}
+
 static void
 report_damage(const char *what)
 {
@@ -90,10 +148,27 @@ read_view_of(json_object *element)
 	return NULL;
 }
 
+/* Adds the names of the columns that are of type hash. */
+static List *
+read_hashes(List *names, json_object *columns)
+{
+	for (size_t i = 0; columns != NULL && i < json_object_array_length(columns); i++)
+	{
+		json_object *column = json_object_array_get_idx(columns, i);
+		json_object *name = member(column, "name", json_type_string);
+		json_object *type = member(column, "type", json_type_string);
+
+		if (name != NULL && type != NULL && strcmp(json_object_get_string(type), "hash") == 0)
+			names = lappend(names, pstrdup(json_object_get_string(name)));
+	}
+	return names;
+}
+
 static void
 read_element(DimensionElement *element, const char *name, json_object *json)
 {
 	json_object *keys = member(json, "keys", json_type_array);
+	json_object *governor = member(json, "governor", json_type_boolean);
 
 	element->name = pstrdup(name);
 	element->key = NULL;
@@ -107,6 +182,8 @@ read_element(DimensionElement *element, const char *name, json_object *json)
 		element->key = pstrdup(json_object_get_string(key_name));
 	}
 	element->view_of = read_view_of(json);
+	element->governor = governor != NULL && json_object_get_boolean(governor);
+	element->hashes = read_hashes(read_hashes(NIL, keys), member(json, "metadata", json_type_array));
 	element->required = read_names(member(json, "requires", json_type_array));
 	element->implied = read_names(member(json, "implies", json_type_array));
 }
@@ -149,6 +226,42 @@ read_families(json_object *root, const char *kind)
 	return result;
 }
 
+static List *
+read_skypix(json_object *root)
+{
+	json_object *skypix = member(root, "skypix", json_type_object);
+	List	   *result = NIL;
+
+	if (skypix != NULL)
+	{
+		json_object_object_foreach(skypix, name, value)
+		{
+			SkyPixSystem *system;
+			json_object *class_name;
+
+			/* beside the systems it says which dimension is common to all records */
+			if (!json_object_is_type(value, json_type_object))
+				continue;
+			class_name = member(value, "class", json_type_string);
+			system = palloc(sizeof(SkyPixSystem));
+			system->name = pstrdup(name);
+			system->class_name = pstrdup(class_name == NULL ? "" : json_object_get_string(class_name));
+			result = lappend(result, system);
+		}
+	}
+	return result;
+}
+
+/* The one whose overlaps with records are stored. */
+static char *
+read_common_skypix(json_object *root)
+{
+	json_object *skypix = member(root, "skypix", json_type_object);
+	json_object *common = skypix == NULL ? NULL : member(skypix, "common", json_type_string);
+
+	return common == NULL ? NULL : pstrdup(json_object_get_string(common));
+}
+
 static void
 read_universe(Universe *universe, json_object *root)
 {
@@ -172,6 +285,8 @@ read_universe(Universe *universe, json_object *root)
 		universe->elements[i].required = closed[i];
 	universe->spatial = read_families(root, "spatial");
 	universe->temporal = read_families(root, "temporal");
+	universe->skypix = read_skypix(root);
+	universe->common_skypix = read_common_skypix(root);
 }
 
 /*

@@ -29,6 +29,16 @@
 	object_ownercheck(RelationRelationId, (relid), (roleid))
 #endif
 
+/* 16 folded pg_foreign_server_aclcheck() and its kin into object_aclcheck(). */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_foreign_server.h"
+#define catreg_server_aclcheck(serverid, roleid, mode) \
+	object_aclcheck(ForeignServerRelationId, (serverid), (roleid), (mode))
+#else
+#define catreg_server_aclcheck(serverid, roleid, mode) \
+	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
+#endif
+
 /* 18 gave index_beginscan() a place to count its index searches. */
 #if PG_VERSION_NUM >= 180000
 #define catreg_index_beginscan(heap, index, snapshot, nkeys) \
@@ -36,6 +46,15 @@
 #else
 #define catreg_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
+/* 16 let make_range() return an error softly. */
+#if PG_VERSION_NUM >= 160000
+#define catreg_make_range(type, lower, upper, empty) \
+	make_range((type), (lower), (upper), (empty), NULL)
+#else
+#define catreg_make_range(type, lower, upper, empty) \
+	make_range((type), (lower), (upper), (empty))
 #endif
 
 #endif							/* CATREG_COMPAT_H */

@@ -405,6 +405,9 @@ end_plain(Writer *writer)
 	appendStringInfo(&text, "INSERT INTO %s (%s) SELECT %s FROM " ROWS_NAME,
 					 query_relation(RelationGetRelid(rel)), columns.data, columns.data);
 
+	for (int i = 0; i < writer->target.n_sorted; i++)
+		appendStringInfo(&text, "%s%d", i == 0 ? " ORDER BY " : ", ", i + 1);
+
 	query_register_rows(ROWS_NAME, writer->row_desc, writer->rows, writer->n_rows);
 	query_execute(text.data);
 	SPI_unregister_relation(ROWS_NAME);

@@ -30,6 +30,7 @@ typedef struct WriterTarget
 	/* even a few rows go into each index in its order, so that two sessions
 	 * that write the same keys do not wait in a circle */
 	bool		in_order;
+	int			n_sorted;		/* and the plain way sorts by so many of the columns */
 	/* is a trigger's work done by the caller?  NULL: no trigger's is */
 	bool		(*handles) (const Trigger *trigger, void *arg);
 	void	   *handles_arg;

@@ -11,18 +11,62 @@
 #include "obscore/change.h"
 #include "obscore/touched.h"
 
+static bool
+takes_part(const ObscoreJoin *join, Oid relid, ObscoreChange change)
+{
+	/* a dimension's record is there before any tag that refers to it */
+	return join->relation == relid && (change != CHANGE_INSERT || join->combination);
+}
+
+static void
+execute_if(bool written, const StringInfoData *text)
+{
+	if (written)
+		query_execute_once(text->data);
+}
+
 /*
  * Waits for whoever puts datasets at this moment that the changed records are
- * about.
+ * about, or joins them to others by a combination's record.
  */
 static void
-lock_putters(const Obscore *obscore, const ObscoreSelect *select, const ObscoreJoin *join, const char *changed)
+lock_records(const Obscore *obscore, Oid relid, const char *changed, ObscoreChange change)
 {
+	ListCell   *cell;
+	ListCell   *inner;
 	StringInfoData text;
 
 	initStringInfo(&text);
-	if (obscore_write_locks(&text, obscore, select, join, changed))
+	obscore_write_record_locks(&text, obscore, relid, changed);
+	if (text.len > 0)
 		query_execute_once(text.data);
+	foreach(cell, obscore->selects)
+		foreach(inner, ((ObscoreSelect *) lfirst(cell))->joins)
+		{
+			resetStringInfo(&text);
+			execute_if(takes_part(lfirst(inner), relid, change) &&
+					   obscore_write_locks(&text, obscore, lfirst(cell), lfirst(inner), changed), &text);
+		}
+}
+
+/*
+ * Keeps datasets from being removed, and the records that their rows are made of
+ * from being changed, as putting them does, in collections that come in; who does
+ * so at this moment is waited for.  collections is an SQL list or a query.
+ */
+void
+obscore_lock_collections(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
+{
+	StringInfoData text;
+	char	   *source = psprintf("(SELECT * FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+								  " AND y.%s OPERATOR(pg_catalog.=) ANY (%s))",
+								  query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections);
+
+	query_execute_once(psprintf("SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+								" AND y.%s OPERATOR(pg_catalog.=) ANY (%s) FOR KEY SHARE OF y) l",
+								query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections));
+	initStringInfo(&text);
+	execute_if(obscore_write_key_locks(&text, obscore, select, source), &text);
 }
 
 static void
@@ -36,10 +80,8 @@ records_changed(const Obscore *obscore, ObscoreSelect *select, Oid relid, const 
 	{
 		const ObscoreJoin *join = lfirst(cell);
 
-		/* a dimension's record is there before any tag that refers to it */
-		if (join->relation != relid || (change == CHANGE_INSERT && !join->combination))
+		if (!takes_part(join, relid, change))
 			continue;
-		lock_putters(obscore, select, join, changed);
 		appendStringInfoString(&text, text.len > 0 ? " UNION ALL " : "");
 		obscore_write_affected(&text, obscore, select, join, changed);
 	}
@@ -71,6 +113,26 @@ datasets_changed(const Obscore *obscore, ObscoreSelect *select, const char *chan
 	obscore_touch_datasets(obscore, select,
 						   psprintf("SELECT d.id FROM %s d WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
 									changed, select->type->id), NULL);
+}
+
+/*
+ * Takes all locks that a change needs, before anybody looks at what it is about.
+ * SPI must be connected, with the rights of the table's owner in force.
+ */
+void
+obscore_lock_change(const Obscore *obscore, Oid relid, const char *changed, ObscoreChange change)
+{
+	const Registry *registry = obscore->registry;
+	ListCell   *cell;
+
+	if (relid == registry->collection_chain || relid == registry->dataset)
+		return;
+	if (relid != registry->collection)
+		lock_records(obscore, relid, changed, change);
+	else if (change == CHANGE_UPDATE)
+		foreach(cell, obscore->selects)
+			obscore_lock_collections(obscore, lfirst(cell),
+									 psprintf("SELECT c.%s FROM %s c", registry->collection_key, changed));
 }
 
 /*

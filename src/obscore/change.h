@@ -17,6 +17,10 @@ typedef enum ObscoreChange
 	CHANGE_DELETE
 } ObscoreChange;
 
+extern void obscore_lock_change(const Obscore *obscore, Oid relid, const char *changed,
+								ObscoreChange change);
+extern void obscore_lock_collections(const Obscore *obscore, const ObscoreSelect *select,
+									 const char *collections);
 extern void obscore_apply_change(const Obscore *obscore, ObscoreSelect *select, Oid relid,
 								 const char *changed, ObscoreChange change);
 

@@ -262,9 +262,16 @@ resolve_record(Compiler *c, const TemplatePiece *field, TemplateValue *value)
 	}
 	element = field->accessors[0].name;
 	column = field->accessors[1].name;
-	if (!has_element(c, element))
+	if (name_in(c->dimensions, element) && universe_is_skypix(c->universe, element))
+	{
+		const char *depends;
+
+		value->sql = strcmp(column, "id") == 0 ? dimension_value(c, element, &depends, &type) : NULL;
+	}
+	else if (!has_element(c, element))
 		return TEMPLATE_MISSING;
-	value->sql = record_field(c, element, column, &type);
+	else
+		value->sql = record_field(c, element, column, &type);
 	if (value->sql == NULL)
 	{
 		value->problem = psprintf("a record of \"%s\" has no field \"%s\"", element, column);
@@ -390,6 +397,36 @@ parse_template(const char *text, const char *path)
 	return template;
 }
 
+static void
+check_templates(const ObscoreExtraColumn *extra, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (extra[i].template != NULL)
+			(void) parse_template(extra[i].template, extra[i].template_path);
+}
+
+/*
+ * Errors: a template that is none, be it of a dataset type that the registry does
+ * not have yet.
+ */
+void
+obscore_check_templates(const ObscoreConfig *config)
+{
+	if (config->obs_publisher_did_fmt != NULL)
+		(void) parse_template(config->obs_publisher_did_fmt, "obs_publisher_did_fmt");
+	check_templates(config->extra, config->n_extra);
+	for (int i = 0; i < config->n_dataset_types; i++)
+	{
+		const ObscoreDatasetType *type = &config->dataset_types[i];
+
+		if (type->obs_id_fmt != NULL)
+			(void) parse_template(type->obs_id_fmt, psprintf("dataset_types.%s.obs_id_fmt", type->name));
+		if (type->datalink_url_fmt != NULL)
+			(void) parse_template(type->datalink_url_fmt, psprintf("dataset_types.%s.datalink_url_fmt", type->name));
+		check_templates(type->extra, type->n_extra);
+	}
+}
+
 /*
  * The text that a template makes, as an SQL expression; *missing: a key is not
  * there, and Python would raise a KeyError.
@@ -465,7 +502,10 @@ convert_text(const ObscoreColumn *column, const char *sql)
 	switch (column->value_type)
 	{
 		case OBSCORE_INT:
-			return psprintf("catreg.python_int(%s)", sql);
+			if (strcmp(column->type, "bigint") == 0)
+				return psprintf("catreg.python_int(%s)", sql);
+			return psprintf("catreg.obscore_fit(catreg.python_int(%s), %s)", sql,
+							strcmp(column->type, "smallint") == 0 ? "2" : "4");
 		case OBSCORE_FLOAT:
 			return psprintf("catreg.python_float(%s)", sql);
 		case OBSCORE_BOOL:
@@ -488,7 +528,7 @@ extra_value(Compiler *c, const ObscoreColumn *column, const ObscoreExtraColumn *
 
 	/* one integer as it is: through its text it would come to the same */
 	field = lone_field(parse_template(extra->template, extra->template_path));
-	if (field != NULL && column->value_type == OBSCORE_INT &&
+	if (field != NULL && strcmp(column->type, "bigint") == 0 &&
 		resolve_field(field, &value, c) == TEMPLATE_FOUND &&
 		value.type == TEMPLATE_INT && value.not_null && value.consumed == field->n_accessors)
 		return psprintf("%s", value.sql);
@@ -654,6 +694,30 @@ exposure_region(Compiler *c)
 	return psprintf("%s.region", alias);
 }
 
+/* The pixel of a system that a data id has, the smallest, encoded; NULL: none. */
+static char *
+pixel_region(const Compiler *c, const SkyPixSystem *system)
+{
+	ListCell   *cell;
+	const char *finest = NULL;
+	int			finest_level = -1;
+
+	foreach(cell, c->dimensions)
+	{
+		int			level = skypix_level(system, lfirst(cell));
+
+		if (level > finest_level)
+		{
+			finest = lfirst(cell);
+			finest_level = level;
+		}
+	}
+	if (finest == NULL)
+		return NULL;
+	return psprintf("catreg.obscore_pixel(%s, %d, t.%s)", quote_literal_cstr(system->class_name), finest_level,
+					quote_identifier(finest));
+}
+
 /*
  * The encoded regions of a data id, one for each family that it has, as the
  * arguments of obscore_region(); NULL: it has none.
@@ -680,6 +744,13 @@ region_arguments(Compiler *c)
 		if (element == NULL)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", record_field_or_null(c, element, "region"));
+	}
+	foreach(cell, c->universe->skypix)
+	{
+		const char *pixel = pixel_region(c, lfirst(cell));
+
+		if (pixel != NULL)
+			appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", pixel);
 	}
 	return sql.len == 0 ? NULL : sql.data;
 }

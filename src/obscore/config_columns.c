@@ -28,6 +28,19 @@ static const char *const static_columns[] = {
 	"instrument_name"
 };
 
+/* Those of them that hold numbers; bytes: of an integer's type, or 0 */
+typedef struct NumberColumn
+{
+	const char *name;
+	int			bytes;
+} NumberColumn;
+
+static const NumberColumn number_columns[] = {
+	{"calib_level", 2}, {"s_resolution", 0}, {"s_xel1", 4}, {"s_xel2", 4}, {"t_xel", 4}, {"t_min", 0},
+	{"t_max", 0}, {"t_exptime", 0}, {"t_resolution", 0}, {"em_xel", 4}, {"em_min", 0}, {"em_max", 0},
+	{"em_res_power", 0}, {"pol_xel", 4}
+};
+
 /* What is written beside the configuration's own columns, and by no other */
 static const char *const reserved_columns[] = {
 	"s_ra", "s_dec", "s_fov", "s_region", "registry_dataset_id", "registry_data_id", "region"
@@ -424,6 +437,71 @@ value_type_name(ObscoreValueType type)
 		type == OBSCORE_FLOAT ? "float" : "bool";
 }
 
+/* The way to an extra column. */
+typedef struct ColumnPath
+{
+	ObscoreNode types;
+	ObscoreNode type;
+	ObscoreNode extra;
+	ObscoreNode column;
+} ColumnPath;
+
+static const ObscoreNode *
+column_path(ColumnPath *path, const ObscoreNode *document, const ColumnPlace *place)
+{
+	path->types = (ObscoreNode) {document, "dataset_types", 0, NULL};
+	if (place->type != NULL)
+		path->type = (ObscoreNode) {&path->types, place->type->name, 0, NULL};
+	path->extra = (ObscoreNode) {place->type == NULL ? document : &path->type, "extra_columns", 0, NULL};
+	path->column = (ObscoreNode) {&path->extra, place->column->name, 0, NULL};
+	return &path->column;
+}
+
+/*
+ * A constant for a column of the peers that holds numbers has to be one, if as
+ * text: at the first dataset the client would fail.
+ */
+static bool
+check_constant(ObscoreReader *reader, const ObscoreNode *document, const ColumnPlace *place)
+{
+	const ObscoreExtraColumn *column = place->column;
+	const NumberColumn *number = NULL;
+	ColumnPath	path;
+	char	   *end;
+	char	   *quoted;
+	double		value;
+	size_t		i;
+
+	for (i = 0; i < LENGTH(number_columns); i++)
+		if (strcmp(number_columns[i].name, column->name) == 0)
+			number = &number_columns[i];
+	if (number == NULL || column->constant_type == OBSCORE_NULL)
+		return true;
+	value = strtod(column->constant, &end);
+	if (*end == '\0' && end > column->constant && strpbrk(column->constant, " xXnN") == NULL &&
+		(number->bytes == 0 ||
+		 (strpbrk(column->constant, ".eE") == NULL &&
+		  value >= (number->bytes == 2 ? SHRT_MIN : INT_MIN) && value <= (number->bytes == 2 ? SHRT_MAX : INT_MAX))))
+		return true;
+	quoted = obscore_reader_quote(reader, column->constant);
+	return quoted != NULL &&
+		obscore_reader_fail(reader, column_path(&path, document, place),
+							number->bytes == 0 ? "Allowed is a number." : number->bytes == 2 ?
+							"Allowed are integers from -32768 to 32767." : "Allowed are integers from -2147483648 to 2147483647.",
+							"this column cannot hold %s", quoted);
+}
+
+static bool
+check_constants(ObscoreReader *reader, const ObscoreNode *document, const ColumnPlace *places, size_t n)
+{
+	size_t		i;
+
+	for (i = 0; i < n; i++)
+		if (!check_constant(reader, document, &places[i]))
+			return false;
+	return true;
+}
+
 /*
  * A column of several dataset types has the type of the first, and the others'
  * values have to go into it.  The client makes such a table and then fails at
@@ -433,7 +511,6 @@ static bool
 check_column_types(ObscoreReader *reader, const ObscoreNode *document,
 				   const ColumnPlace *places, size_t n)
 {
-	ObscoreNode types = {document, "dataset_types", 0, NULL};
 	size_t		i;
 	size_t		j;
 
@@ -447,11 +524,10 @@ check_column_types(ObscoreReader *reader, const ObscoreNode *document,
 			!is_one_of(column->name, static_columns, LENGTH(static_columns)) &&
 			!(places[j].column->type == OBSCORE_FLOAT && column->type == OBSCORE_INT))
 		{
-			ObscoreNode type = {&types, places[i].type->name, 0, NULL};
-			ObscoreNode extra = {&type, "extra_columns", 0, NULL};
-			ObscoreNode node = {&extra, column->name, 0, NULL};
+			ColumnPath	path;
 
-			return obscore_reader_fail(reader, &node, "A column has one type in all dataset types.",
+			return obscore_reader_fail(reader, column_path(&path, document, &places[i]),
+									   "A column has one type in all dataset types.",
 									   "this column is of type %s, but was of type %s before",
 									   value_type_name(column->type),
 									   value_type_name(places[j].column->type));
@@ -501,11 +577,43 @@ static bool
 is_column(const ObscoreConfig *config, const char *name, const ColumnPlace *places, size_t n)
 {
 	return is_one_of(name, static_columns, LENGTH(static_columns)) ||
-		is_one_of(name, reserved_columns, LENGTH(reserved_columns)) ||
+		(is_one_of(name, reserved_columns, LENGTH(reserved_columns)) && strcmp(name, "region") != 0) ||
 		is_one_of(name, added_columns, LENGTH(added_columns)) ||
 		(config->region_column != NULL && strcmp(name, config->region_column) == 0) ||
 		(config->position_column != NULL && strcmp(name, config->position_column) == 0) ||
 		is_extra_column(name, places, n);
+}
+
+static bool
+same_columns(const ObscoreIndex *a, const ObscoreIndex *b)
+{
+	int			i;
+
+	for (i = 0; i < a->n_columns && i < b->n_columns; i++)
+		if (strcmp(a->columns[i], b->columns[i]) != 0)
+			return false;
+	return a->n_columns == b->n_columns;
+}
+
+/*
+ * No two indices over the same columns, after which the client names them.
+ */
+static bool
+check_index_names(ObscoreReader *reader, const ObscoreNode *indices, const ObscoreConfig *config)
+{
+	int			i;
+	int			j;
+
+	for (i = 1; i < config->n_indices; i++)
+		for (j = 0; j < i; j++)
+		{
+			ObscoreNode node = {indices, config->indices[i].name, 0, NULL};
+
+			if (same_columns(&config->indices[i], &config->indices[j]))
+				return obscore_reader_fail(reader, &node, NULL, "index \"%s\" is over the same columns",
+										   config->indices[j].name);
+		}
+	return true;
 }
 
 /*
@@ -537,7 +645,7 @@ check_indices(ObscoreReader *reader, const ObscoreNode *document, const ObscoreC
 									"there is no column %s", quoted);
 		}
 	}
-	return true;
+	return check_index_names(reader, &indices, config);
 }
 
 /*
@@ -552,6 +660,7 @@ obscore_check_columns(ObscoreReader *reader, const ObscoreNode *document,
 
 	return places != NULL &&
 		check_column_types(reader, document, places, n) &&
+		check_constants(reader, document, places, n) &&
 		check_plugin_columns(reader, document, config, places, n) &&
 		check_indices(reader, document, config, places, n);
 }

@@ -228,6 +228,7 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 		obscore->path = palloc0(sizeof(ObscorePath));
 	if (OidIsValid(table))
 		pgsphere_leave_lost(obscore->config, table);
+	obscore_check_templates(obscore->config);
 	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);
 	compile_selects(obscore);

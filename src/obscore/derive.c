@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "access/tupmacs.h"
+#include "catalog/pg_type.h"
+#include "common/base64.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
@@ -15,6 +17,7 @@
 
 #include "core/compat.h"
 #include "obscore/problem.h"
+#include "sky/htm.h"
 #include "sky/leap_seconds.h"
 #include "sky/region.h"
 
@@ -47,33 +50,96 @@ obscore_region(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(region);
 }
 
+/* The intersection of regions, all of them there. */
+static Region *
+intersection(Region **regions, int n)
+{
+	Size		size = offsetof(Region, shape) + sizeof(Shape);
+	Region	   *all;
+	char	   *at;
+
+	for (int i = 0; i < n; i++)
+		size += shape_size(&regions[i]->shape);
+	all = palloc0(size);
+	all->version = REGION_VERSION;
+	all->shape.kind = SHAPE_INTERSECTION;
+	all->shape.n = n;
+	at = (char *) (&all->shape + 1);
+	for (int i = 0; i < n; i++)
+	{
+		memcpy(at, &regions[i]->shape, shape_size(&regions[i]->shape));
+		at += shape_size(&regions[i]->shape);
+	}
+	SET_VARSIZE(all, offsetof(Region, shape) + shape_size(&all->shape));
+	return all;
+}
+
 PG_FUNCTION_INFO_V1(obscore_region_intersection);
 
 /*
- * obscore_region(text, text) -> region: the intersection of the regions of two
- * records.
+ * obscore_region(VARIADIC text[]) -> region: the intersection of the regions of
+ * several records, NULL where one has none.
  */
 Datum
 obscore_region_intersection(PG_FUNCTION_ARGS)
 {
-	Region	   *a = decode_region(PG_GETARG_TEXT_PP(0));
-	Region	   *b = decode_region(PG_GETARG_TEXT_PP(1));
-	Region	   *both;
-	Size		size_a;
-	Size		size_b;
+	Datum	   *encoded;
+	bool	   *nulls;
+	Region	  **regions;
+	int			n;
 
-	if (a == NULL || b == NULL)
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &encoded, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (nulls[i])
+			PG_RETURN_NULL();
+	regions = palloc(sizeof(Region *) * n);
+	for (int i = 0; i < n; i++)
+	{
+		regions[i] = decode_region(DatumGetTextPP(encoded[i]));
+		if (regions[i] == NULL)
+			PG_RETURN_NULL();
+	}
+	PG_RETURN_POINTER(intersection(regions, n));
+}
+
+PG_FUNCTION_INFO_V1(obscore_pixel);
+
+/*
+ * obscore_pixel(class, level, id) -> text: the region of a pixel, encoded as those
+ * of records are.
+ *
+ * Those of HEALPix are, with sphgeom, the hulls of sixteen points that another
+ * library computes, some of them within rounding errors of a straight line, and
+ * are left out.
+ */
+Datum
+obscore_pixel(PG_FUNCTION_ARGS)
+{
+	char	   *class_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			level = PG_GETARG_INT32(1);
+	int64		id = PG_GETARG_INT64(2);
+	struct
+	{
+		Shape		shape;
+		Vec			vertices[3];
+	}			pixel;
+	uint8		bytes[1 + sizeof(pixel.vertices)];
+	char		encoded[2 * sizeof(bytes)];
+	int			n;
+
+	if (strcmp(class_name, "lsst.sphgeom.HtmPixelization") != 0)
+	{
+		obscore_note("pixels of %s have no region here", class_name);
 		PG_RETURN_NULL();
-	size_a = shape_size(&a->shape);
-	size_b = shape_size(&b->shape);
-	both = palloc0(offsetof(Region, shape) + sizeof(Shape) + size_a + size_b);
-	both->version = REGION_VERSION;
-	both->shape.kind = SHAPE_INTERSECTION;
-	both->shape.n = 2;
-	memcpy((char *) (&both->shape + 1), &a->shape, size_a);
-	memcpy((char *) (&both->shape + 1) + size_a, &b->shape, size_b);
-	SET_VARSIZE(both, offsetof(Region, shape) + shape_size(&both->shape));
-	PG_RETURN_POINTER(both);
+	}
+	if (!htm_triangle(level, id, pixel.vertices) || !shape_set_convex(&pixel.shape, 3))
+	{
+		obscore_note("there is no pixel " INT64_FORMAT " at level %d", id, level);
+		PG_RETURN_NULL();
+	}
+	shape_encode(&pixel.shape, bytes);
+	n = pg_b64_encode((const char *) bytes, sizeof(bytes), encoded, sizeof(encoded));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(encoded, n));
 }
 
 /*
@@ -136,6 +202,27 @@ obscore_fit(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	PG_RETURN_TEXT_P(value);
+}
+
+PG_FUNCTION_INFO_V1(obscore_fit_integer);
+
+/*
+ * obscore_fit(value, bytes) -> bigint: NULL where the column's type, of two or
+ * four bytes, does not hold it.
+ */
+Datum
+obscore_fit_integer(PG_FUNCTION_ARGS)
+{
+	int64		value = PG_GETARG_INT64(0);
+	int			bytes = PG_GETARG_INT32(1);
+	int64		most = bytes == 2 ? PG_INT16_MAX : PG_INT32_MAX;
+
+	if (value < -most - 1 || value > most)
+	{
+		obscore_note(INT64_FORMAT " is out of range for a column of %d bytes", value, bytes);
+		PG_RETURN_NULL();
+	}
+	PG_RETURN_INT64(value);
 }
 
 /* The place of a name among the elements of an array of texts, or -1. */

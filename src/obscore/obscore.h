@@ -73,6 +73,7 @@ extern List *obscore_columns(const ObscoreConfig *config, bool own_table);
 /* compile.c */
 extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 									  const ObscoreDatasetType *config);
+extern void obscore_check_templates(const ObscoreConfig *config);
 
 /* query.c */
 extern void obscore_write_collections(StringInfo text, const ObscoreConfig *config);
@@ -91,6 +92,8 @@ extern void obscore_write_affected(StringInfo text, const Obscore *obscore, cons
 								   const ObscoreJoin *join, const char *changed);
 extern bool obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 								const ObscoreJoin *join, const char *changed);
+extern void obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation,
+									   const char *changed);
 extern bool obscore_write_key_locks(StringInfo text, const Obscore *obscore,
 									const ObscoreSelect *select, const char *source);
 

@@ -12,7 +12,9 @@
  * row in catreg.obscore.  Of a dataset that is being put into one of the other
  * collections nothing is seen yet: its foreign key has locked the collection's row,
  * which is locked FOR UPDATE here, so that it is waited for; and whoever puts
- * there later waits for this transaction, and then knows the new path.
+ * there later waits for this transaction, and then knows the new path.  Whoever
+ * removes a dataset that is there, or changes a record that its row is made of,
+ * does not know that it matters, and so is waited for, too (see change.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +29,7 @@
 #include "utils/memutils.h"
 
 #include "core/query.h"
+#include "obscore/change.h"
 #include "obscore/path.h"
 #include "obscore/touched.h"
 
@@ -242,20 +245,25 @@ static void
 touch_collections(const Obscore *obscore, const Keys *keys, ObscoreCounts *counts)
 {
 	StringInfoData list;
+	char	   *collections;
 	ListCell   *cell;
 
 	initStringInfo(&list);
 	for (int i = 0; i < keys->n; i++)
 		appendStringInfo(&list, "%s%s", i == 0 ? "" : ",", quote_literal_cstr(keys->keys[i]));
+	collections = psprintf("ARRAY[%s]::%s[]", list.data, key_type_name(obscore));
+	foreach(cell, obscore->selects)
+		obscore_lock_collections(obscore, lfirst(cell), collections);
+	AcceptInvalidationMessages();
 	foreach(cell, obscore->selects)
 	{
 		ObscoreSelect *select = lfirst(cell);
 
 		obscore_touch(obscore, select,
 					  psprintf("SELECT %s FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-							   " AND y.%s OPERATOR(pg_catalog.=) ANY (ARRAY[%s]::%s[])",
+							   " AND y.%s OPERATOR(pg_catalog.=) ANY (%s)",
 							   obscore_keys(obscore, select, "y"), query_relation(select->type->tags), select->type->id,
-							   obscore->registry->tag_key, list.data, key_type_name(obscore)), counts);
+							   obscore->registry->tag_key, collections), counts);
 	}
 }
 
@@ -291,7 +299,6 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 	}
 	if (changed.n > 0)
 	{
-		AcceptInvalidationMessages();
 		touch_collections(obscore, &changed, counts);
 		store_keys(obscore, &new);
 	}

@@ -461,6 +461,40 @@ obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect
 }
 
 /*
+ * Writes a query that waits for whoever is joining changed records to others by a
+ * combination's record, whose foreign keys have locked the observations that both
+ * refer to, and keeps others from it.  Nothing is written where there are none.
+ */
+void
+obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation, const char *changed)
+{
+	const Universe *universe = obscore->registry->universe;
+	const DimensionElement *element = universe_element(universe, get_rel_name(relation));
+	ListCell   *cell;
+	ListCell   *inner;
+
+	foreach(cell, element == NULL ? NIL : element->required)
+	{
+		const DimensionElement *observation = universe_element(universe, lfirst(cell));
+		Oid			table = registry_table(obscore->registry, lfirst(cell));
+		StringInfoData columns;
+		StringInfoData values;
+
+		if (observation == NULL || !in_families(universe->temporal, observation->name) || !OidIsValid(table))
+			continue;
+		initStringInfo(&columns);
+		initStringInfo(&values);
+		foreach(inner, observation->required)
+		{
+			appendStringInfo(&columns, "%sa.%s", columns.len > 0 ? ", " : "", dimension_column(observation, lfirst(inner)));
+			appendStringInfo(&values, "%sb.%s", values.len > 0 ? ", " : "", dimension_column(element, lfirst(inner)));
+		}
+		appendStringInfo(text, "%s (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s a WHERE (%s) OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s b) FOR UPDATE OF a) l)",
+						 text->len > 0 ? "," : "SELECT", query_relation(table), columns.data, values.data, changed);
+	}
+}
+
+/*
  * Writes a query that takes the locks which the foreign keys of tags take, for
  * the rows of source; an UPDATE of other columns does not take them.  False:
  * there are none.

@@ -109,6 +109,17 @@ kind_of_change(TriggerEvent event)
 	return TRIGGER_FIRED_BY_INSERT(event) ? CHANGE_INSERT : TRIGGER_FIRED_BY_UPDATE(event) ? CHANGE_UPDATE : CHANGE_DELETE;
 }
 
+static bool
+is_tags_table(const Obscore *obscore, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, obscore->selects)
+		if (((ObscoreSelect *) lfirst(cell))->type->tags == relid)
+			return true;
+	return false;
+}
+
 static void
 apply_event(const Obscore *obscore, Event *event)
 {
@@ -127,6 +138,8 @@ apply_event(const Obscore *obscore, Event *event)
 		obscore_refresh(obscore, &counts);
 		return;
 	}
+	if (!is_tags_table(obscore, relid))
+		obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	foreach(cell, obscore->selects)
 	{
 		ObscoreSelect *select = lfirst(cell);

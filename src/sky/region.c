@@ -244,8 +244,8 @@ region_from_base64(PG_FUNCTION_ARGS)
 /*
  * Error: feature_not_supported for what sphgeom has no encoding of.
  */
-static void
-check_sphgeom_has(const Shape *shape)
+void
+region_check_sphgeom_has(const Shape *shape)
 {
 	const Shape *operand = shape_operands(shape);
 
@@ -261,7 +261,7 @@ check_sphgeom_has(const Shape *shape)
 	if (shape_is_compound(shape))
 		for (uint32 i = 0; i < shape->n; i++)
 		{
-			check_sphgeom_has(operand);
+			region_check_sphgeom_has(operand);
 			operand = shape_next(operand);
 		}
 }
@@ -274,14 +274,17 @@ PG_FUNCTION_INFO_V1(region_to_sphgeom);
 Datum
 region_to_sphgeom(PG_FUNCTION_ARGS)
 {
-	check_sphgeom_has(&PG_GETARG_REGION(0)->shape);
+	region_check_sphgeom_has(&PG_GETARG_REGION(0)->shape);
 	return region_send(fcinfo);
 }
 
 /* ------------------------------------------------------------------ making */
 
-static void
-check_direction(double lon, double lat)
+/*
+ * Error: numeric_value_out_of_range.
+ */
+void
+region_check_direction(double lon, double lat)
 {
 	if (!(fabs(lon) <= 360))
 		ereport(ERROR,
@@ -304,7 +307,7 @@ sky_point(PG_FUNCTION_ARGS)
 	Region	   *region = allocate(sizeof(Shape) + sizeof(Vec));
 	Vec			direction;
 
-	check_direction(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1));
+	region_check_direction(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1));
 	direction = vec_from_degrees(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1));
 	region->shape.kind = SHAPE_POINT;
 	memcpy(&region->shape + 1, &direction, sizeof(direction));
@@ -323,7 +326,7 @@ sky_circle(PG_FUNCTION_ARGS)
 	double		radius = PG_GETARG_FLOAT8(2);
 	Region	   *region = allocate(sizeof(Shape) + sizeof(ShapeCircle));
 
-	check_direction(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1));
+	region_check_direction(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1));
 	if (!(radius >= 0 && radius <= 180))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 
+#include "sky/htm.h"
 #include "sky/shape.h"
 
 /* 8 bytes of header keep the shape aligned. */
@@ -31,5 +32,8 @@ extern Datum region_s_fov(PG_FUNCTION_ARGS);
 extern Datum region_adql(PG_FUNCTION_ARGS);
 extern uint8 *region_base64_bytes(const char *at, Size length, Size *n_bytes);
 extern Region *region_of_bytes(const uint8 *bytes, Size n, bool ours, const char **problem);
+extern void region_check_sphgeom_has(const Shape *shape);
+extern void region_check_direction(double lon, double lat);
+extern HtmPixels region_envelope(const Shape *shape, int level);
 
 #endif							/* CATREG_SKY_REGION_H */

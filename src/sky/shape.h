@@ -132,6 +132,7 @@ extern bool shape_area(const Shape *shape, double *steradians);
 
 /* shape_relate.c */
 extern bool shape_has_points(const Shape *shape);
+extern double shape_chord2_to_edge(Vec v, Vec a, Vec b, bool farthest);
 extern bool shape_intersects(const Shape *a, const Shape *b);
 extern bool shape_contains(const Shape *outer, const Shape *inner);
 

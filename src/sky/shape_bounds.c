@@ -64,6 +64,28 @@ polygon_circle(const Vec *v, uint32_t n)
 	return circle_of_chord2(center, chord2 + 2.0 * MAX_CHORD2_ERROR);
 }
 
+/*
+ * The same, for a polygon that is not convex, of which sphgeom has none: one that
+ * reaches farther than a hemisphere may bulge out of the circle around its
+ * vertices.
+ */
+static ShapeCircle
+concave_circle(const Shape *shape)
+{
+	const Vec  *v = shape_vertices(shape);
+	ShapeCircle circle = polygon_circle(v, shape->n);
+	double		chord2 = circle.chord2;
+
+	if (chord2 < 2)
+		return circle;
+	if (shape_contains_point(shape, vec_negate(circle.center)))
+		return full_circle;
+	for (uint32_t i = 0; i < shape->n; i++)
+		chord2 = fmax(chord2, shape_chord2_to_edge(circle.center, v[i == 0 ? shape->n - 1 : i - 1], v[i], true) +
+					  2.0 * MAX_CHORD2_ERROR);
+	return circle_of_chord2(circle.center, chord2);
+}
+
 static bool
 box_is_full(const ShapeBox *box)
 {
@@ -227,8 +249,9 @@ shape_bounding_circle(const Shape *shape)
 		case SHAPE_ELLIPSE:
 			return shape_is_empty(shape) ? empty_circle : ellipse_circle(shape_ellipse(shape));
 		case SHAPE_CONVEX:
-		case SHAPE_POLYGON:
 			return polygon_circle(shape_vertices(shape), shape->n);
+		case SHAPE_POLYGON:
+			return concave_circle(shape);
 		default:
 			{
 				const Shape *operand = shape_operands(shape);

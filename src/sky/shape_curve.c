@@ -7,8 +7,13 @@
  */
 #include "sky/shape_curve.h"
 
+#include <string.h>
+
 /* Rounding errors of a point on a curve, in radians. */
 #define POINT_ERROR 4e-16
+
+/* Those of where circles cross at a right angle, and of its parameter. */
+#define CROSSING_ERROR 1e-15
 
 /* An ellipse is looked at in so many steps; another curve crosses it up to
  * eight times. */
@@ -191,13 +196,14 @@ curve_radius(const Curve *arc)
 }
 
 /*
- * Is a point of an arc's circle on the arc?  Sets its parameter.
+ * Is a point of an arc's circle, known but for an error, on the arc?  Sets its
+ * parameter.
  */
 static bool
-arc_has(const Curve *arc, Vec point, double *t)
+arc_has(const Curve *arc, Vec point, double point_error, double *t)
 {
 	double		radius = curve_radius(arc);
-	double		error = radius > POINT_ERROR ? POINT_ERROR / radius : SKY_PI;
+	double		error = radius > point_error ? point_error / radius : SKY_PI;
 
 	*t = atan2(vec_dot(point, arc->across), vec_dot(point, arc->from));
 	if (*t < 0)
@@ -214,6 +220,21 @@ arc_has(const Curve *arc, Vec point, double *t)
 }
 
 /*
+ * Which of two circles is the smaller one?  The same one, whichever comes first,
+ * where they are alike: a crossing is to be found from both sides.
+ */
+static const Curve *
+smaller(const Curve *a, const Curve *b)
+{
+	double		radius_a = curve_radius(a);
+	double		radius_b = curve_radius(b);
+
+	if (radius_a == radius_b)
+		return memcmp(&a->normal, &b->normal, sizeof(Vec)) < 0 ? a : b;
+	return radius_a < radius_b ? a : b;
+}
+
+/*
  * The planes of two arcs have a line in common, which meets the sphere at up to
  * two points; where it but touches it, rounding must not lose them.
  *
@@ -226,7 +247,7 @@ arc_has(const Curve *arc, Vec point, double *t)
 static int
 arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 {
-	const Curve *small = curve_radius(a) < curve_radius(b) ? a : b;
+	const Curve *small = smaller(a, b);
 	Vec			origin = curve_point(small, 0);
 	Vec			half_sum = vec_scale(vec_add(a->normal, b->normal), 0.5);
 	Vec			difference = vec_subtract(b->normal, a->normal);
@@ -240,6 +261,7 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 	Vec			nearest;
 	double		middle;
 	double		square;
+	double		error;
 	int			n = 0;
 
 	if (line2 < 1e-60 || vec_dot(difference, difference) < 1e-30 || sum2 < 1e-30)
@@ -253,6 +275,8 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 	square = middle * middle - (vec_dot(nearest, nearest) + 2 * vec_dot(origin, nearest)) / line2;
 	if (square * line2 < -1e-15 * curve_radius(small))
 		return 0;
+	/* the flatter they cross, the farther along them a rounding error moves the point */
+	error = CROSSING_ERROR / sqrt(fmin(line2, 1));
 	for (int sign = -1; sign <= 1; sign += 2)
 	{
 		Vec			point = vec_add(origin, vec_add(nearest, vec_scale(line, middle + sign * sqrt(fmax(0, square)))));
@@ -260,7 +284,7 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 		double		on_b;
 
 		vec_normalize(&point);
-		if (arc_has(a, point, &t) && arc_has(b, point, &on_b))
+		if (arc_has(a, point, error, &t) && arc_has(b, point, error, &on_b))
 			parameters[n++] = t;
 	}
 	return n;
@@ -361,7 +385,7 @@ ellipse_crossings(const Curve *curve, const Curve *other,
 			found[n++] = turn;
 	}
 	for (int i = 0; i < n; i++)
-		if (other->ellipse != NULL || arc_has(other, curve_point(curve, found[i]), &on_other[kept]))
+		if (other->ellipse != NULL || arc_has(other, curve_point(curve, found[i]), POINT_ERROR, &on_other[kept]))
 			parameters[kept++] = found[i];
 	return kept;
 }

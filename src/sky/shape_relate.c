@@ -147,8 +147,8 @@ edge_end(const Shape *polygon, uint32_t i)
  * to the farthest; 4, or 0, where an end is nearer, or farther, than all of
  * them (sphgeom's getMinSquaredChordLength() and getMaxSquaredChordLength()).
  */
-static double
-chord2_to_edge(Vec v, Vec a, Vec b, bool farthest)
+double
+shape_chord2_to_edge(Vec v, Vec a, Vec b, bool farthest)
 {
 	Vec			n = vec_robust_cross(a, b);
 	Vec			cross = vec_cross(v, n);
@@ -204,7 +204,7 @@ polygon_meets_circle(const Shape *polygon, const Shape *circle_shape)
 		shape_contains_point(polygon, circle->center))
 		return true;
 	for (uint32_t i = 0; i < polygon->n; i++)
-		if (chord2_to_edge(circle->center, edge_begin(polygon, i), edge_end(polygon, i), false) <= circle->chord2)
+		if (shape_chord2_to_edge(circle->center, edge_begin(polygon, i), edge_end(polygon, i), false) <= circle->chord2)
 			return true;
 	return false;
 }
@@ -239,7 +239,7 @@ circle_contains_polygon(const Shape *circle_shape, const Shape *polygon)
 	if (circle->chord2 <= 2 || circle->chord2 >= 4)
 		return true;
 	for (uint32_t i = 0; i < polygon->n; i++)
-		if (chord2_to_edge(circle->center, edge_begin(polygon, i), edge_end(polygon, i), true) > circle->chord2)
+		if (shape_chord2_to_edge(circle->center, edge_begin(polygon, i), edge_end(polygon, i), true) > circle->chord2)
 			return false;
 	return !shape_contains_point(polygon, vec_negate(circle->center));
 }
@@ -259,7 +259,7 @@ polygon_contains_circle(const Shape *polygon, const Shape *circle_shape)
 		Vec			b = edge_end(polygon, i);
 
 		if (vec_chord2(circle->center, b) < circle->chord2 ||
-			chord2_to_edge(circle->center, a, b, false) < circle->chord2)
+			shape_chord2_to_edge(circle->center, a, b, false) < circle->chord2)
 			return false;
 	}
 	return true;

@@ -130,24 +130,83 @@ add_product(double *sum, int n, double a, double b, double c)
 	return add_exactly(sum, n, part);
 }
 
-/* Large enough that no part of a product vanishes, and that none overflows. */
-#define SCALE 0x1p300
+/* Three factors, from 0.5 to below 1, and a power of two. */
+typedef struct Product
+{
+	double		factors[3];
+	int			exponent;
+} Product;
 
+/* A product has up to so many bits, and six of them a few more. */
+#define PRODUCT_BITS 170
+
+static Product
+product(double a, double b, double c)
+{
+	Product		p;
+	int			exponents[3];
+
+	p.factors[0] = frexp(a, &exponents[0]);
+	p.factors[1] = frexp(b, &exponents[1]);
+	p.factors[2] = frexp(c, &exponents[2]);
+	p.exponent = exponents[0] + exponents[1] + exponents[2];
+	return p;
+}
+
+/* Leaves out those that are nothing, and returns how many remain. */
+static int
+sort_products(Product *products, int n)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		Product		p = products[i];
+		int			at = kept;
+
+		if (p.factors[0] == 0 || p.factors[1] == 0 || p.factors[2] == 0)
+			continue;
+		for (; at > 0 && products[at - 1].exponent < p.exponent; at--)
+			products[at] = products[at - 1];
+		products[at] = p;
+		kept++;
+	}
+	return kept;
+}
+
+/*
+ * The products may be of any size, down to that of three denormal numbers.  So
+ * they are added from the largest on, those together that could cancel each
+ * other: what is more than PRODUCT_BITS smaller matters only where they do.
+ */
 static int
 orientation_exact(Vec a, Vec b, Vec c)
 {
+	Product		products[6];
 	double		sum[32];
 	int			n = 0;
+	int			n_products;
+	int			top = 0;
 
-	a = vec_scale(a, SCALE);
-	b = vec_scale(b, SCALE);
-	c = vec_scale(c, SCALE);
-	n = add_product(sum, n, a.x, b.y, c.z);
-	n = add_product(sum, n, -a.x, b.z, c.y);
-	n = add_product(sum, n, a.y, b.z, c.x);
-	n = add_product(sum, n, -a.y, b.x, c.z);
-	n = add_product(sum, n, a.z, b.x, c.y);
-	n = add_product(sum, n, -a.z, b.y, c.x);
+	products[0] = product(a.x, b.y, c.z);
+	products[1] = product(-a.x, b.z, c.y);
+	products[2] = product(a.y, b.z, c.x);
+	products[3] = product(-a.y, b.x, c.z);
+	products[4] = product(a.z, b.x, c.y);
+	products[5] = product(-a.z, b.y, c.x);
+	n_products = sort_products(products, 6);
+	for (int i = 0; i < n_products; i++)
+	{
+		const double *factors = products[i].factors;
+
+		if (i == 0 || products[i].exponent < products[i - 1].exponent - PRODUCT_BITS)
+		{
+			if (n > 0)
+				break;
+			top = products[i].exponent;
+		}
+		n = add_product(sum, n, ldexp(factors[0], products[i].exponent - top), factors[1], factors[2]);
+	}
 	if (n == 0)
 		return 0;
 	return sum[n - 1] > 0 ? 1 : -1;

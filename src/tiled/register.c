@@ -32,21 +32,6 @@
 /* An attempt fails only where another session commits in between. */
 #define MAX_ATTEMPTS 20
 
-static OnConflict
-parse_on_conflict(const char *value)
-{
-	if (strcmp(value, "error") == 0)
-		return ON_CONFLICT_ERROR;
-	if (strcmp(value, "ignore") == 0)
-		return ON_CONFLICT_IGNORE;
-	if (strcmp(value, "replace") == 0)
-		return ON_CONFLICT_REPLACE;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown on_conflict \"%s\"", value),
-			 errhint("The values are \"error\", \"ignore\", \"replace\".")));
-}
-
 static Registration *
 create_registration(Oid catalog, OnConflict on_conflict)
 {

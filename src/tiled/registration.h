@@ -11,17 +11,11 @@
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
 
+#include "core/on_conflict.h"
 #include "tiled/interned.h"
 #include "tiled/path_tree.h"
 #include "tiled/tiled.h"
 #include "tiled/tiled_json.h"
-
-typedef enum OnConflict
-{
-	ON_CONFLICT_ERROR,
-	ON_CONFLICT_IGNORE,
-	ON_CONFLICT_REPLACE
-} OnConflict;
 
 typedef enum NodeStatus
 {

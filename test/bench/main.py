@@ -8,14 +8,16 @@ import subprocess
 import closure
 import deletion
 import harness
+import mirror
 import obscore
 import registration
 import scale
+import search_paths
 import sky
 
 BENCHMARKS = {
     "closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run,
-    "obscore": obscore.run,
+    "obscore": obscore.run, "search_paths": search_paths.run, "mirror": mirror.run,
 }
 
 
@@ -33,6 +35,8 @@ def parse():
     parser.add_argument("--footprints", type=int, default=1000000)
     parser.add_argument("--put", type=int, default=2500)
     parser.add_argument("--datasets", type=int, default=100000)
+    parser.add_argument("--collections", type=int, default=100000)
+    parser.add_argument("--members", type=int, default=2000)
     parser.add_argument("--chain", type=int, default=1000)
     parser.add_argument("--catalogs", type=numbers, default=[20000, 200000, 2000000])
     return parser.parse_args()

@@ -20,7 +20,7 @@ import sqlalchemy
 import yaml
 from astropy.time import Time, TimeDelta
 from lsst import sphgeom
-from lsst.daf.butler import Butler, CollectionType, Config, DataCoordinate, DatasetType, Timespan
+from lsst.daf.butler import Butler, CollectionType, Config, DataCoordinate, DatasetType, DimensionConfig, Timespan
 from lsst.daf.butler.registry import ConflictingDefinitionError
 from lsst.daf.butler.registry.obscore import ObsCoreSchema
 from lsst.daf.butler.registry.obscore._config import ConfigCollectionType, ObsCoreManagerConfig
@@ -398,6 +398,10 @@ def sqlalchemy_uri(uri):
     ).render_as_string(hide_password=False)
 
 
+# Older registries key collections by their names.
+BY_NAME = "lsst.daf.butler.registry.collections.nameKey.NameKeyCollectionManager"
+
+
 class Repository:
     "A Butler repository with its registry in a schema of a PostgreSQL database."
 
@@ -406,8 +410,9 @@ class Repository:
         self.schema = schema
         self.root = str(root)
 
-    def create(self, obscore=None):
-        "Makes it, with the client's own ObsCore manager if there is a configuration for that."
+    def create(self, obscore=None, collections=None, dimensions=None):
+        """Makes it, with the client's own ObsCore manager if there is a configuration for that, and with another
+        manager of collections or another file of dimensions than a new one has."""
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
             if self.schema != "public":
@@ -420,7 +425,9 @@ class Repository:
             config["registry", "managers", "obscore"] = {
                 "cls": "lsst.daf.butler.registry.obscore.ObsCoreLiveTableManager", "config": obscore,
             }
-        Butler.makeRepo(self.root, config=config)
+        if collections:
+            config["registry", "managers", "collections"] = collections
+        Butler.makeRepo(self.root, config=config, dimensionConfig=dimensions and DimensionConfig(dimensions))
         return self
 
     def copied(self, uri, root):

@@ -4,6 +4,7 @@ CATREG_TEST_URI       a PostgreSQL server, as superuser, with catreg installed
 CATREG_TILED          the `tiled` command of version 0.2.20
 CATREG_TILED_OLD      the same of version 0.2.16
 CATREG_TILED_TESTS    the unpacked source distribution of 0.2.20, for its tests
+CATREG_BUTLER_TESTS   that of daf_butler, for its tests
 """
 
 import os

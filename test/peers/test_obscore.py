@@ -46,15 +46,18 @@ def new_database(server_uri, template="template1", extensions=("catreg",)):
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-# Every test has a schema of its own for the registry, and those with this mark have it in public, too.
-everywhere = pytest.mark.parametrize("original", ["own", "public"], indirect=True)
+# Every test has a schema of its own for the registry. There are two more kinds of registry: in public, and, for tests
+# to which collections matter, "named", in which those go by their names.
+everywhere = pytest.mark.parametrize("original", ["own", "public", "named"], indirect=True)
+either_key = pytest.mark.parametrize("original", ["own", "named"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["own"])
 def original(request, server_uri, tmp_path_factory):
     "A registry with something of everything, to be copied."
     with new_database(server_uri, extensions=()) as uri:
-        repository = kit.Repository(uri, request.param, tmp_path_factory.mktemp("butler")).create()
+        repository = kit.Repository(uri, request.param, tmp_path_factory.mktemp("butler"))
+        repository.create(collections=request.param == "named" and kit.BY_NAME)
         with repository.client() as butler:
             kit.fill(butler)
         yield repository
@@ -294,6 +297,7 @@ def test_associate(watched):
     assert watched.check()[0] == before[0]
 
 
+@either_key
 def test_disassociate(watched):
     before = watched.check()
     refs = watched.refs("calexp", [TAG]) + watched.refs("raw", [TAG])
@@ -306,6 +310,7 @@ def test_disassociate(watched):
     watched.check()
 
 
+@either_key
 def test_remove_datasets(watched):
     watched.registry.removeDatasets(watched.refs("calexp", ["runs/a"])[::2] + watched.refs("raw", ["Cam/raw/all"])[::3])
     watched.check()
@@ -319,6 +324,7 @@ def test_remove_datasets(watched):
 # -- collections ----------------------------------------------------------------------------------------------------
 
 
+@either_key
 def test_remove_tag(watched):
     before = watched.check()
     refs = watched.refs("calexp", [TAG])
@@ -345,6 +351,7 @@ def test_remove_run(watched):
     assert watched.check()[0] == 12
 
 
+@either_key
 def test_new_run(watched):
     "Runs that match a pattern in full, and others."
     before = watched.check()
@@ -357,6 +364,7 @@ def test_new_run(watched):
         before = after
 
 
+@either_key
 def test_chains(watched):
     "Which are nothing to a table of runs or of a tag."
     before = watched.check()
@@ -398,6 +406,55 @@ def test_renamed(watched):
     assert watched.check()[1] == before[1]
     watched.execute("UPDATE collection SET name = name || '~' WHERE type = 1")
     assert watched.check()[0] > 0
+
+
+REFERRING = """
+    SELECT conrelid::regclass::text, conname, attname, pg_get_constraintdef(c.oid), cardinality(conkey) = 1
+    FROM pg_constraint c JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+    WHERE connamespace = current_schema()::regnamespace AND contype = 'f'
+        AND (confrelid IN ('collection'::regclass, 'run'::regclass) OR confrelid::regclass::text LIKE 'collection_summary_%')
+    ORDER BY conrelid::regclass::text LIKE '%_tags_%'
+"""
+
+
+@pytest.mark.parametrize("original", ["named"], indirect=True)
+def test_renamed_by_name(watched):
+    """Where a collection's name is its key, which all that is in it refers to: in SQL, by a collection of the new name to
+    which all goes over, or at once, by foreign keys that somebody has made to go along."""
+    before = watched.check()
+    referring = watched.sql.execute(REFERRING).fetchall()
+    columns = {(table, column) for table, _, column, _, single in referring if single}
+    assert {column for _, column in columns} >= {"collection_name", "run_name"}
+
+    def go_over(old, new):
+        with watched.sql.transaction():
+            watched.execute("INSERT INTO collection SELECT %s, type, doc FROM collection WHERE name = %s", new, old)
+            watched.execute("INSERT INTO run SELECT %s, host, timespan FROM run WHERE name = %s", new, old)
+            for table, column in sorted(columns, key=lambda c: "_tags_" in c[0]):
+                if table.startswith("collection_summary_"):
+                    other = table.removeprefix("collection_summary_")
+                    other += "_id" if other == "dataset_type" else ""
+                    watched.sql.execute(f"INSERT INTO {table} ({column}, {other}) SELECT %s, {other} FROM {table}"
+                                        f" WHERE {column} = %s", [new, old])
+                elif table != "run":
+                    watched.sql.execute(f"UPDATE {table} SET {column} = %s WHERE {column} = %s", [new, old])
+            watched.execute("DELETE FROM collection WHERE name = %s", old)
+        watched.check()
+
+    def at_once(old, new):
+        watched.execute("UPDATE collection SET name = %s WHERE name = %s", new, old)
+        watched.check()
+
+    for rename in (go_over, at_once):
+        for old, new in [("runs/a", "moved"), ("elsewhere", "runs/a"), ("moved", "elsewhere"), ("runs/a", "runs/a2")]:
+            rename(old, new)
+        assert watched.check()[0] != before[0]
+        rename("elsewhere", "runs/a")
+        rename("runs/a2", "elsewhere")
+        assert watched.check() == before
+        for table, name, _, text, single in referring:
+            text += " ON UPDATE CASCADE" if single else " DEFERRABLE INITIALLY DEFERRED"
+            watched.sql.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}", ADD CONSTRAINT "{name}" {text}')
 
 
 def test_dataset_type_renamed(watched):
@@ -620,6 +677,7 @@ def test_region_column(watched):
 # -- transactions and clients ---------------------------------------------------------------------------------------
 
 
+@either_key
 def test_rolled_back(watched):
     before = watched.check()
     with pytest.raises(ZeroDivisionError):
@@ -649,6 +707,7 @@ def test_refused(watched):
     assert watched.check() == before
 
 
+@either_key
 def test_two_clients(watched):
     "In turn; the second came up before the first did anything."
     with watched.repository.client() as other:
@@ -668,7 +727,7 @@ def test_two_clients(watched):
         watched.check()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("original, seed", [("own", 0), ("own", 1), ("own", 2), ("named", 3)], indirect=["original"])
 def test_random(watched, seed):
     "Calls in any order, some refused."
     dice = random.Random(seed)
@@ -779,14 +838,15 @@ def test_dropped(watched):
 # -- the client's own table -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["public", "own"])
+@pytest.fixture(params=["public", "named"])
 def managed(request, server_uri, tmp_path):
     "Makes registries with the client's own manager, filled by it."
     with contextlib.ExitStack() as stack:
 
         def make(kind):
             uri = stack.enter_context(new_database(server_uri))
-            repository = kit.Repository(uri, request.param, tmp_path / kind).create(kit.configuration(kind))
+            repository = kit.Repository(uri, request.param, tmp_path / kind)
+            repository.create(kit.configuration(kind), collections=request.param == "named" and kit.BY_NAME)
             with repository.client() as butler:
                 kit.fill(butler, empty_timespan=False)
             return repository

@@ -76,6 +76,17 @@ SELECT * FROM found('calexp', '{empty}');
 SELECT * FROM found('calexp', '{}');
 SELECT * FROM found('calexp', NULL);
 
+-- more than are fetched at a time
+BEGIN;
+INSERT INTO registry."group" SELECT 'Cam', 'many';
+INSERT INTO registry.exposure SELECT 'Cam', e, 20250101, 'many', 'r_03' FROM generate_series(101, 2700) e;
+INSERT INTO registry.dataset SELECT registry.id(format('many %s %s', d, e)), 1, 0, registry.collection('Cam/runs/10') FROM generate_series(0, 3) d, generate_series(101, 2700) e;
+SELECT registry.summarize(1, registry.collection('Cam/runs/10'));
+INSERT INTO registry.dataset_tags_00000001 SELECT 1, registry.id(format('many %s %s', d, e)), registry.collection('Cam/runs/10'), 'Cam', d, e FROM generate_series(0, 3) d, generate_series(101, 2700) e;
+SELECT count(*), count(*) FILTER (WHERE f IS NULL OR t IS NULL) AS different FROM catreg.find_datasets('raw', '{Cam/raw/all,Cam/runs/10}', 'registry') f
+    FULL JOIN registry.dataset_tags_00000001 t USING (dataset_id);
+ROLLBACK;
+
 \echo calibrations: where a time decides, that is an error
 SELECT count(registry.put('bias', 'Cam/runs/1', d, 0)) FROM generate_series(0, 1) d;
 SELECT registry.put('bias', 'Cam/runs/10', 0, 0) IS NOT NULL AS put;

@@ -27,7 +27,7 @@ SELECT FROM registry.put('raw', 'Cam/raw/all', 1, 1);
 INSERT INTO registry.dataset_type (name, storage_class, dimensions_key, tag_association_table) SELECT 'later', storage_class, dimensions_key, tag_association_table FROM registry.dataset_type WHERE name = 'raw';
 DELETE FROM registry.dataset_type WHERE name = 'later';
 SELECT catreg.check_obscore('registry.one');
-SELECT name, triggers FROM catreg.status WHERE kind = 'obscore' ORDER BY 1::text;
+SELECT name, triggers FROM catreg.status WHERE kind = 'obscore' ORDER BY name::text;
 UPDATE registry.butler_attributes SET value = :'universe' WHERE name = 'config:dimensions.json';
 SELECT count(*) FROM registry.dataset;
 SELECT FROM registry.put('raw', 'Cam/raw/all', 0, 2);

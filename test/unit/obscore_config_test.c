@@ -459,6 +459,11 @@ test_columns(void)
 			"dataset_types.raw.extra_columns.x", "type float, but was of type int", "one type", "the global columns come first");
 	accepts(DOCUMENT(",\"extra_columns\":{\"x\":1,\"calib_level\":\"2\"}", ",\"extra_columns\":{\"x\":1.5,\"calib_level\":3}"), 0,
 			"an integer in a column of floats, and a static column");
+	refuses(EXTRA("\"t_xel\":1.5"), "extra_columns.t_xel", "cannot hold \"1.5\"", "integers", "a fraction in a static column of integers");
+	refuses(EXTRA("\"em_xel\":2147483648"), "extra_columns.em_xel", "cannot hold", "2147483647", "more than the static column holds");
+	accepts(EXTRA("\"em_xel\":-2147483648,\"t_min\":\"1e3\""), 0, "what a static column can just hold");
+	refuses(EXTRA("\"t_max\":\"nan\""), "extra_columns.t_max", "cannot hold \"nan\"", "number", "no number");
+	refuses(TYPE(",\"extra_columns\":{\"calib_level\":true}"), "dataset_types.raw.extra_columns.calib_level", "cannot hold \"true\"", "32767", "a boolean for a number");
 
 	refuses(PGSPHERE(",\"config\":{\"region\":\"a\"}"), "spatial_plugins.p.config.region", "unknown key",
 			"Allowed keys: region_column, position_column.", "an unknown option");
@@ -482,6 +487,8 @@ test_indices(void)
 	refuses(TOP(",\"indices\":{\"i\":1}"), "indices.i", "an integer", "an array", "a number for a column");
 	refuses(TOP(",\"indices\":{\"i\":[1]}"), "indices.i[0]", "an integer", "a string", "a number among columns");
 	refuses(TOP(",\"indices\":{\"\":\"obs_id\"}"), "indices.\"\"", "empty name", NULL, "an index without a name");
+	refuses(TOP(",\"indices\":{\"i\":[\"obs_id\",\"s_ra\"],\"j\":\"obs_id\",\"k\":[\"obs_id\",\"s_ra\"]}"), "indices.k", "\"i\" is over the same", NULL, "two of the same columns");
+	refuses(TOP(",\"indices\":{\"i\":\"region\"}"), "indices.i", "no column \"region\"", "extra_columns", "the footprint, which has an index");
 	accepts(TOP(",\"indices\":{\"i\":[\"x\",\"s_ra\",\"registry_dataset_id\"]},\"extra_columns\":{\"x\":1}"), 0, "columns of all kinds");
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sky/htm.h"
 #include "sky/shape.h"
 #include "unit_tap.h"
 
@@ -340,6 +341,12 @@ test_vectors(void)
 	}
 	ok(wrong == 0, "points of one great circle have none, and the least step off it counts");
 
+	ok(oriented(vec(0, 0, 1), vec(2e-310, 1e-310, 1), vec(1e-310, 1e-310, 1), 1) &&
+	   oriented(vec(1e-310, 1e-310, 1), vec(2e-310, 2e-310, 1), vec(3e-310, 3e-310, 1), 0) &&
+	   oriented(vec(1, 0, 1e-310), vec(0, 1, -2e-310), vec(5e-324, -1e-310, 1), 1) &&
+	   oriented(vec(5e-324, 0, 1), vec(0, 5e-324, 1), vec(0, 0, 1), 1),
+	   "products that vanish among the numbers count");
+
 	wrong = 0;
 	for (int i = 0; i < 20000; i++)
 	{
@@ -522,6 +529,46 @@ test_full_ellipses(void)
 	ok(refused == 0, "ellipses that are full by their foci are read");
 	ok(wrong_area == 0, "their area is the sphere's");
 	ok(outside == 0, "they, their bounds and their bounding circle hold every point");
+}
+
+/* Polygons of any vertices, most of which reach farther than a hemisphere. */
+static void
+test_wide_polygons(void)
+{
+	int			polygons = 0;
+	int			wide = 0;
+	int			outside = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		room;
+		Vec		   *vertices = (Vec *) (&room.shape + 1);
+		uint32_t	n = 4 + below(3);
+		Bounds3		bounds;
+		ShapeCircle circle;
+
+		memset(&room, 0, sizeof(room));
+		for (uint32_t k = 0; k < n; k++)
+			vertices[k] = random_direction();
+		if (shape_set_polygon(&room.shape, n) != NULL)
+			continue;
+		bounds = shape_bounds(&room.shape);
+		circle = shape_bounding_circle(&room.shape);
+		polygons++;
+		wide += circle.chord2 > 2;
+		for (int j = 0; j < 50; j++)
+		{
+			Vec			v = random_direction();
+
+			if (!shape_contains_point(&room.shape, v))
+				continue;
+			for (int axis = 0; axis < 3; axis++)
+				outside += (&v.x)[axis] < bounds.low[axis] || (&v.x)[axis] > bounds.high[axis];
+			outside += vec_chord2(v, circle.center) > circle.chord2;
+		}
+	}
+	if (!ok(outside == 0 && wide > 200, "the bounds and the bounding circle of wide polygons hold their points"))
+		note("%d points outside, %d polygons, %d wide", outside, polygons, wide);
 }
 
 static double
@@ -733,6 +780,44 @@ test_relations(void)
 	ok(not_self == 0, "a shape contains itself");
 }
 
+/*
+ * A hemisphere's edge through a pole, and a box that ends there: they touch, at
+ * whatever angle.
+ */
+static void
+test_touch_at_pole(void)
+{
+	int			asymmetric = 0;
+	int			apart = 0;
+
+	for (int i = 0; i < 5000; i++)
+	{
+		Room		circle;
+		Room		range;
+		ShapeBox	box;
+		double		edge = below(360);
+		double		width = 1 + below(170);
+		double		from = fmod(edge + 1 + below((unsigned) (179 - width)), 360);
+		bool		meet;
+
+		memset(&circle, 0, sizeof(circle));
+		shape_set_circle(&circle.shape, vec_from_degrees(fmod(edge + 270, 360), 0), 0.5 * SKY_PI);
+		box.lon_a = from * SKY_RAD_PER_DEG;
+		box.lon_b = fmod(from + width, 360) * SKY_RAD_PER_DEG;
+		box.lat_a = i % 2 ? -0.5 * SKY_PI : 0.25;
+		box.lat_b = i % 2 ? -0.25 : 0.5 * SKY_PI;
+		set_leaf(&range, SHAPE_BOX, &box, sizeof(box));
+		meet = shape_intersects(&circle.shape, &range.shape);
+		if (meet != shape_intersects(&range.shape, &circle.shape) && asymmetric++ < 3)
+			note_pair("asymmetric", &circle.shape, &range.shape);
+		if (!meet && apart++ < 3)
+			note_pair("apart", &circle.shape, &range.shape);
+	}
+	ok(asymmetric == 0, "a hemisphere and a box that touch at a pole meet each other, or neither does");
+	if (!ok(apart == 0, "and they meet"))
+		note("%d do not", apart);
+}
+
 /* ---------------------------------------------------------------- malformed */
 
 static void
@@ -862,6 +947,126 @@ test_malformed_bytes(void)
 	ok(accepted == 0, "bytes that are cut off are refused, and changed ones, or they are what was read");
 }
 
+/* ------------------------------------------------------------------ pixels */
+
+static void
+no_pause(void)
+{
+}
+
+static const HtmHost host = {realloc, free, no_pause};
+
+static bool
+has_pixel(const HtmPixels *pixels, uint64_t pixel)
+{
+	for (size_t i = 0; i < pixels->n; i++)
+		if (pixel >= pixels->ranges[i].begin && pixel < pixels->ranges[i].end)
+			return true;
+	return false;
+}
+
+/* Ranges in ascending order, apart from each other, of pixels of the level. */
+static bool
+well_formed(const HtmPixels *pixels, int level)
+{
+	uint64_t	end = (UINT64_C(8) << 2 * level) - 1;
+
+	for (size_t i = 0; i < pixels->n; i++)
+	{
+		if (pixels->ranges[i].begin <= end || pixels->ranges[i].end <= pixels->ranges[i].begin)
+			return false;
+		end = pixels->ranges[i].end;
+	}
+	return end <= UINT64_C(16) << 2 * level;
+}
+
+static HtmPixels
+pixels_of(const Shape *shape, int level)
+{
+	HtmPixels	pixels = {NULL, 0, 0};
+
+	if (!htm_envelope(shape, level, &host, &pixels))
+		abort();
+	return pixels;
+}
+
+/* Is a set what is in both, or in either, of two?  At the ends of all ranges. */
+static bool
+is_combined(const HtmPixels *set, const HtmPixels *a, const HtmPixels *b, bool both)
+{
+	const HtmPixels *sets[3] = {set, a, b};
+
+	for (int i = 0; i < 3; i++)
+		for (size_t j = 0; j < sets[i]->n; j++)
+			for (uint64_t k = 0; k < 4; k++)
+			{
+				uint64_t	pixel = (k < 2 ? sets[i]->ranges[j].begin : sets[i]->ranges[j].end) - k % 2;
+				bool		in_a = has_pixel(a, pixel);
+				bool		in_b = has_pixel(b, pixel);
+
+				if (has_pixel(set, pixel) != (both ? in_a && in_b : in_a || in_b))
+					return false;
+			}
+	return true;
+}
+
+static void
+test_pixels(void)
+{
+	int			lost = 0;
+	int			malformed = 0;
+	int			wrong = 0;
+	int			n_inside = 0;
+	Room		a;
+	Room		b;
+	HtmPixels	none = {NULL, 0, 0};
+
+	for (int i = 0; i < 2000; i++)
+	{
+		double		scale = random_scale();
+		int			level = (int) fmin(HTM_MAX_LEVEL, 1 + below(4) - log2(scale));
+		Vec			center = random_direction();
+		HtmPixels	pixels[4];
+
+		set_random_at(&a, "pcbe"[below(4)], center, scale);
+		set_random_at(&b, "pcbe"[below(4)], at(center, scale * uniform(), 7 * uniform()), scale);
+		pixels[0] = pixels_of(&a.shape, level);
+		pixels[1] = pixels_of(&b.shape, level);
+		for (int j = 0; j < 10; j++)
+		{
+			Vec			point = random_point_near(&a.shape);
+
+			if (shape_contains_point(&a.shape, point))
+			{
+				n_inside++;
+				lost += !has_pixel(&pixels[0], htm_index(point, level));
+			}
+		}
+		for (int both = 0; both < 2; both++)
+		{
+			Shape	   *shape = compound(both ? SHAPE_INTERSECTION : SHAPE_UNION, &a.shape, &b.shape);
+
+			pixels[2 + both] = pixels_of(shape, level);
+			wrong += !is_combined(&pixels[2 + both], &pixels[0], &pixels[1], both);
+			free(shape);
+		}
+		for (int j = 0; j < 4; j++)
+		{
+			malformed += !well_formed(&pixels[j], level);
+			free(pixels[j].ranges);
+		}
+	}
+	ok(lost == 0 && n_inside > 5000, "a point of a shape is in one of the shape's pixels");
+	ok(malformed == 0, "pixels are ranges in order, apart from each other");
+	ok(wrong == 0, "a union has the pixels of both operands, an intersection what they share");
+
+	set_random(&a, 'd');
+	set_random(&b, 'g');
+	ok(!htm_envelope(&a.shape, 3, &host, &none) && !htm_envelope(&b.shape, 3, &host, &none),
+	   "what sphgeom does not have has no pixels");
+	free(none.ranges);
+}
+
 int
 main(void)
 {
@@ -869,9 +1074,12 @@ main(void)
 	test_round_trips();
 	test_bounds();
 	test_full_ellipses();
+	test_wide_polygons();
 	test_stars();
 	test_lunes();
 	test_relations();
+	test_pixels();
+	test_touch_at_pole();
 	test_malformed_texts();
 	test_nesting();
 	test_malformed_bytes();

@@ -1,0 +1,347 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/mirror/apply.c
+ *	  Writes all that differs, in one statement.
+ *
+ * It deletes, updates and inserts, in this order in each table, in all tables at
+ * once.  PostgreSQL fires the triggers of all this, with which it checks foreign
+ * keys and cascades, at the end of the statement, when every table is as it is to
+ * be: no order of tables has to be found, tables may refer to one another in a
+ * circle, and nothing is taken along by a cascade that only a moment later would
+ * refer to something else.  Derived tables follow by their own triggers, which see
+ * the same.
+ *
+ * Only unique constraints are checked row by row.  If two rows have changed
+ * places, the statement is executed again without the constraints in question,
+ * which are then made again.  So it is with foreign keys that refer to a table
+ * without a primary key, all of whose rows are replaced.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "core/query.h"
+#include "mirror/mirror.h"
+
+static void
+write_same_key(StringInfo text, const MirrorTable *table, const char *other)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->key)
+	{
+		const char *column = ((MirrorColumn *) lfirst(cell))->quoted;
+
+		appendStringInfo(text, "%st.%s OPERATOR(pg_catalog.=) %s.%s", foreach_current_index(cell) == 0 ? "" : " AND ", column, other, column);
+	}
+}
+
+static void
+write_delete(StringInfo text, const MirrorTable *table, int i)
+{
+	if (table->all)
+		appendStringInfo(text, "d%d AS (DELETE FROM %s t RETURNING 1), ", i, table->local);
+	else if (table->n_gone > 0)
+	{
+		appendStringInfo(text, "d%d AS (DELETE FROM %s t USING catreg_gone_%d g WHERE ", i, table->local, i);
+		write_same_key(text, table, "g");
+		appendStringInfoString(text, " RETURNING 1), ");
+	}
+	else
+		appendStringInfo(text, "d%d AS (SELECT WHERE false), ", i);
+}
+
+/* Whatever comes after something else in a table waits for its number of rows. */
+static void
+write_update(StringInfo text, const MirrorTable *table, int i)
+{
+	const char *separator = "";
+	ListCell   *cell;
+
+	if (table->key == NIL || table->n_changed == 0)
+	{
+		appendStringInfo(text, "u%d AS (SELECT WHERE (SELECT pg_catalog.count(*) FROM d%d) OPERATOR(pg_catalog.<) 0), ", i, i);
+		return;
+	}
+	appendStringInfo(text, "u%d AS (UPDATE %s t SET ", i, table->local);
+	foreach(cell, table->columns)
+	{
+		const MirrorColumn *column = lfirst(cell);
+
+		if (!column->settable)
+			continue;
+		appendStringInfo(text, "%s%s = n.%s", separator, column->quoted, column->quoted);
+		separator = ", ";
+	}
+	appendStringInfo(text, " FROM catreg_changed_%d n WHERE ", i);
+	write_same_key(text, table, "n");
+	appendStringInfoString(text, " AND ROW(");
+	transfer_write_columns(text, table->columns, "t");
+	appendStringInfoString(text, ")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(");
+	transfer_write_columns(text, table->columns, "n");
+	appendStringInfo(text, ")::pg_catalog.record AND (SELECT pg_catalog.count(*) FROM d%d) OPERATOR(pg_catalog.>=) 0 RETURNING 1), ", i);
+}
+
+static void
+write_insert(StringInfo text, const MirrorTable *table, int i)
+{
+	if (table->n_changed == 0)
+	{
+		appendStringInfo(text, "i%d AS (SELECT WHERE (SELECT pg_catalog.count(*) FROM u%d) OPERATOR(pg_catalog.<) 0)", i, i);
+		return;
+	}
+	appendStringInfo(text, "i%d AS (INSERT INTO %s (", i, table->local);
+	transfer_write_columns(text, table->columns, NULL);
+	appendStringInfoString(text, ") OVERRIDING SYSTEM VALUE SELECT ");
+	transfer_write_columns(text, table->columns, "n");
+	appendStringInfo(text, " FROM catreg_changed_%d n WHERE ", i);
+	if (table->key != NIL)
+	{
+		appendStringInfo(text, "NOT EXISTS (SELECT FROM %s t WHERE ", table->local);
+		write_same_key(text, table, "n");
+		appendStringInfoString(text, ") AND ");
+	}
+	appendStringInfo(text, "(SELECT pg_catalog.count(*) FROM u%d) OPERATOR(pg_catalog.>=) 0 RETURNING 1)", i);
+}
+
+static bool
+differs(const MirrorTable *table)
+{
+	return table->all || table->n_changed > 0 || table->n_gone > 0;
+}
+
+static const char *
+write_statement(List *tables)
+{
+	StringInfoData text;
+	const char *separator = "WITH ";
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, tables)
+	{
+		int			i = foreach_current_index(cell);
+
+		appendStringInfoString(&text, separator);
+		write_delete(&text, lfirst(cell), i);
+		write_update(&text, lfirst(cell), i);
+		write_insert(&text, lfirst(cell), i);
+		separator = ", ";
+	}
+	separator = " SELECT ";
+	foreach(cell, tables)
+	{
+		int			i = foreach_current_index(cell);
+
+		appendStringInfo(&text, "%s(SELECT pg_catalog.count(*) FROM d%d), (SELECT pg_catalog.count(*) FROM u%d), (SELECT pg_catalog.count(*) FROM i%d)",
+						 separator, i, i, i);
+		separator = ", ";
+	}
+	return text.data;
+}
+
+static uint64
+counted(int i)
+{
+	return strtoull(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1), NULL, 10);
+}
+
+/*
+ * Tiled's own trigger functions, where there are any, name their tables without a
+ * schema.
+ */
+static void
+execute(const Mirror *mirror, List *tables, const char *text)
+{
+	int			level = NewGUCNestLevel();
+	ListCell   *cell;
+
+	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
+	if (SPI_execute(text, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", text);
+	query_settings_back(level);
+	foreach(cell, tables)
+	{
+		MirrorTable *table = lfirst(cell);
+		int			i = 3 * foreach_current_index(cell);
+
+		table->deleted = counted(i);
+		table->updated = counted(i + 1);
+		table->inserted = counted(i + 2);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Executes the statement; false if a unique or exclusion constraint was in the way,
+ * and nothing has been done.
+ */
+static bool
+try_execute(const Mirror *mirror, List *tables, const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		execute(mirror, tables, text);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION && error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
+			ReThrowError(error);
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* The relations of tables, or of those that are replaced, as the text of an array. */
+static const char *
+write_relations(List *tables, bool replaced)
+{
+	StringInfoData text;
+	const char *separator = "";
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, tables)
+	{
+		const MirrorTable *table = lfirst(cell);
+
+		if (replaced && !table->all)
+			continue;
+		appendStringInfo(&text, "%s%u", separator, table->relid);
+		separator = ",";
+	}
+	return text.data;
+}
+
+/*
+ * Executes the statement without unique indexes that are no primary key, if they
+ * are in the way, and without what refers to them or to a table that is replaced.
+ * All of it is dropped, and made again afterwards.
+ */
+static void
+execute_without_constraints(const Mirror *mirror, List *tables, const char *text)
+{
+	List	   *drop = NIL;
+	List	   *make = NIL;
+	ListCell   *cell;
+	const char *query = psprintf(
+								 "WITH u AS (SELECT i.indexrelid, i.indrelid, k.oid AS constraint, k.conname FROM pg_index i "
+								 "LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('u', 'x') AND k.conrelid = i.indrelid "
+								 "WHERE i.indrelid = ANY ('{%s}') AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary) "
+								 "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', f.conrelid::regclass, f.conname), "
+								 "format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', f.conrelid::regclass, f.conname, pg_get_constraintdef(f.oid)), 1 "
+								 "FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 "
+								 "AND (f.conindid IN (SELECT indexrelid FROM u) OR f.confrelid = ANY ('{%s}')) "
+								 "UNION ALL SELECT coalesce(format('ALTER TABLE %%s DROP CONSTRAINT %%I', u.indrelid::regclass, u.conname), format('DROP INDEX %%s', u.indexrelid::regclass)), "
+								 "coalesce(format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', u.indrelid::regclass, u.conname, pg_get_constraintdef(u.constraint)), "
+								 "pg_get_indexdef(u.indexrelid)), 2 FROM u ORDER BY 3, 1",
+								 write_relations(tables, false), write_relations(tables, true));
+
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		drop = lappend(drop, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		make = lcons(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2), make);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	foreach(cell, drop)
+		query_execute(lfirst(cell));
+	execute(mirror, tables, text);
+	foreach(cell, make)
+		query_execute(lfirst(cell));
+}
+
+/* Does a foreign key refer to a table that is replaced as a whole? */
+static bool
+refers_to_replaced(List *tables)
+{
+	const char *query = psprintf("SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = ANY ('{%s}') LIMIT 1",
+								 write_relations(tables, true));
+
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	return SPI_processed > 0;
+}
+
+static void
+register_changes(List *tables)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		MirrorTable *table = lfirst(cell);
+		int			i = foreach_current_index(cell);
+
+		if (table->n_changed > 0)
+			query_register_rows(psprintf("catreg_changed_%d", i), table->changed_desc, table->changed, table->n_changed);
+		if (table->n_gone > 0)
+			query_register_rows(psprintf("catreg_gone_%d", i), table->gone_desc, table->gone, table->n_gone);
+	}
+}
+
+static void
+unregister_changes(List *tables)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		MirrorTable *table = lfirst(cell);
+		int			i = foreach_current_index(cell);
+
+		if (table->n_changed > 0)
+			SPI_unregister_relation(psprintf("catreg_changed_%d", i));
+		if (table->n_gone > 0)
+			SPI_unregister_relation(psprintf("catreg_gone_%d", i));
+	}
+}
+
+/*
+ * Makes the tables here what compare_tables() has found them to be there.  SPI
+ * must be connected.
+ */
+void
+apply_changes(Mirror *mirror)
+{
+	List	   *tables = NIL;
+	const char *text;
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+		if (differs(lfirst(cell)))
+			tables = lappend(tables, lfirst(cell));
+	if (tables == NIL)
+		return;
+	register_changes(tables);
+	text = write_statement(tables);
+	if (refers_to_replaced(tables) || !try_execute(mirror, tables, text))
+		execute_without_constraints(mirror, tables, text);
+	unregister_changes(tables);
+}

@@ -1,0 +1,404 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/mirror/remote.c
+ *	  A session on another server.
+ *
+ * Nothing here blocks: whatever libpq has to wait for is waited for on this
+ * backend's latch as well, so that a cancel or a timeout acts at once.  The
+ * remote then hears of it by a cancel request, and looks itself every second
+ * whether anybody is still there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "libpq-fe.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#include "mirror/mirror.h"
+
+struct Remote
+{
+	PGconn	   *conn;
+	const char *server;
+	List	   *secrets;
+	char	   *buffer;			/* of libpq, with a piece of a COPY */
+};
+
+/*
+ * Texts have to be the same on both sides, and no setting of a role or a
+ * database there may end what takes its time here.
+ */
+static const char *const session_settings =
+	"SET search_path = pg_catalog;"
+	"SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC';"
+	"SET extra_float_digits = 3; SET bytea_output = hex; SET lc_monetary = 'C'; SET xmloption = content;"
+	"SET standard_conforming_strings = on; SET row_security = off;"
+	"SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+	"SET jit = off;"
+	"SET client_connection_check_interval = '1s'";
+
+/*
+ * A message of libpq's or of the remote's, without the secrets that we have sent.
+ */
+static char *
+scrub(const Remote *remote, const char *message)
+{
+	char	   *text = message == NULL ? NULL : pchomp(message);
+	ListCell   *cell;
+
+	if (text == NULL)
+		return NULL;
+	foreach(cell, remote->secrets)
+	{
+		const char *secret = lfirst(cell);
+		char	   *at;
+
+		if (secret[0] == '\0')
+			continue;
+		while ((at = strstr(text, secret)) != NULL)
+			text = psprintf("%.*s%s%s", (int) (at - text), text, strstr("***", secret) ? "" : "***",
+							at + strlen(secret));
+	}
+	return text;
+}
+
+static void
+refuse_connection(Remote *remote)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("could not connect to server \"%s\"", remote->server),
+			 errdetail_internal("%s", scrub(remote, PQerrorMessage(remote->conn)))));
+}
+
+static void
+fail_lost(Remote *remote)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("lost the connection to server \"%s\"", remote->server),
+			 errdetail_internal("%s", scrub(remote, PQerrorMessage(remote->conn)))));
+}
+
+/*
+ * Throws what the remote has thrown, with its SQLSTATE.  Frees the result.
+ */
+static void
+fail_result(Remote *remote, PGresult *result, const char *text)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	char	   *message = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+	char	   *detail = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
+	char	   *hint = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
+	int			code = ERRCODE_CONNECTION_FAILURE;
+
+	if (state != NULL)
+		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+	PQclear(result);
+	if (PQstatus(remote->conn) != CONNECTION_OK && message == NULL)
+		fail_lost(remote);
+	ereport(ERROR,
+			(errcode(code),
+			 errmsg("server \"%s\": %s", remote->server,
+					message != NULL ? message : scrub(remote, PQerrorMessage(remote->conn))),
+			 detail != NULL ? errdetail_internal("%s", detail) : 0,
+			 hint != NULL ? errhint("%s", hint) : 0,
+			 text != NULL ? errcontext("remote query: %s", text) : 0));
+}
+
+static void
+wait_for(Remote *remote, int events)
+{
+	int			happened = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events,
+											 PQsocket(remote->conn), -1, PG_WAIT_EXTENSION);
+
+	if (happened & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+poll_connection(Remote *remote)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED && PQstatus(remote->conn) != CONNECTION_BAD)
+	{
+		wait_for(remote, status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_CONNECTED);
+		status = PQconnectPoll(remote->conn);
+	}
+	if (PQstatus(remote->conn) != CONNECTION_OK)
+		refuse_connection(remote);
+	PQsetnonblocking(remote->conn, 1);
+}
+
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+}
+
+/*
+ * Logs in, as the user mapping of the current user says, with settings under
+ * which texts are the same everywhere.
+ */
+Remote *
+remote_connect(const char *server)
+{
+	Remote	   *remote = palloc0(sizeof(Remote));
+	MirrorLogin login;
+
+	mirror_options(server, &login);
+	remote->server = pstrdup(server);
+	remote->secrets = login.secrets;
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+				 errmsg("could not connect to server \"%s\"", server),
+				 errdetail("There are too many open files on the local server.")));
+	remote->conn = PQconnectStartParams(login.keywords, login.values, false);
+	if (remote->conn == NULL)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	PG_TRY();
+	{
+		poll_connection(remote);
+		if (login.password_needed && !PQconnectionUsedPassword(remote->conn))
+			ereport(ERROR,
+					(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+					 errmsg("password is required"),
+					 errdetail("Non-superuser cannot connect if the server does not request a password."),
+					 errhint("Target server's authentication method must be changed or password_required=false set in the user mapping attributes.")));
+		PQsetNoticeReceiver(remote->conn, ignore_notice, NULL);
+		if (remote_version(remote) < 130000)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("server \"%s\" is older than PostgreSQL 13", server)));
+		if (remote_version(remote) >= 140000)
+			remote_execute(remote, session_settings);
+		else
+			remote_execute(remote, pnstrdup(session_settings, strrchr(session_settings, ';') - session_settings));
+	}
+	PG_CATCH();
+	{
+		remote_disconnect(remote, true);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return remote;
+}
+
+static void
+send_cancel(PGconn *conn)
+{
+	PGcancel   *cancel = PQgetCancel(conn);
+	char		error[256];
+
+	if (cancel == NULL)
+		return;
+	(void) PQcancel(cancel, error, sizeof(error));
+	PQfreeCancel(cancel);
+}
+
+/*
+ * Closes the connection; throws nothing.  With cancel the remote is told to stop
+ * what it is doing.
+ */
+void
+remote_disconnect(Remote *remote, bool cancel)
+{
+	if (remote->conn == NULL)
+		return;
+	if (remote->buffer != NULL)
+		PQfreemem(remote->buffer);
+	if (cancel && PQstatus(remote->conn) == CONNECTION_OK && PQtransactionStatus(remote->conn) == PQTRANS_ACTIVE)
+		send_cancel(remote->conn);
+	PQfinish(remote->conn);
+	ReleaseExternalFD();
+	remote->conn = NULL;
+}
+
+/* As server_version_num. */
+int
+remote_version(const Remote *remote)
+{
+	return PQserverVersion(remote->conn);
+}
+
+const char *
+remote_parameter(const Remote *remote, const char *name)
+{
+	const char *value = PQparameterStatus(remote->conn, name);
+
+	return value == NULL ? "" : value;
+}
+
+static void
+flush(Remote *remote)
+{
+	int			left;
+
+	while ((left = PQflush(remote->conn)) > 0)
+	{
+		wait_for(remote, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE);
+		if (PQconsumeInput(remote->conn) == 0)
+			fail_lost(remote);
+	}
+	if (left < 0)
+		fail_lost(remote);
+}
+
+/* The next result of what was sent, NULL where there is none; freed by the caller. */
+static PGresult *
+next_result(Remote *remote)
+{
+	while (PQisBusy(remote->conn))
+	{
+		wait_for(remote, WL_SOCKET_READABLE);
+		if (PQconsumeInput(remote->conn) == 0)
+			fail_lost(remote);
+	}
+	return PQgetResult(remote->conn);
+}
+
+/*
+ * Sends a query, and does not wait.  remote_receive() has to follow.
+ */
+void
+remote_send(Remote *remote, const char *text, int nargs, const char *const *args)
+{
+	if (PQsendQueryParams(remote->conn, text, nargs, NULL, args, NULL, NULL, 0) == 0)
+		fail_lost(remote);
+	flush(remote);
+}
+
+static RemoteRows *
+read_rows(const PGresult *result)
+{
+	RemoteRows *rows = palloc(sizeof(RemoteRows));
+
+	rows->n_rows = PQntuples(result);
+	rows->n_columns = PQnfields(result);
+	rows->values = MemoryContextAllocHuge(CurrentMemoryContext,
+										  sizeof(char *) * ((Size) rows->n_rows * rows->n_columns + 1));
+	for (int i = 0; i < rows->n_rows; i++)
+		for (int j = 0; j < rows->n_columns; j++)
+			rows->values[i * rows->n_columns + j] =
+				PQgetisnull(result, i, j) ? NULL : pstrdup(PQgetvalue(result, i, j));
+	return rows;
+}
+
+/* Copies the rows of a result, and frees it. */
+static RemoteRows *
+take_rows(PGresult *result)
+{
+	RemoteRows *volatile rows = NULL;
+
+	PG_TRY();
+	{
+		rows = read_rows(result);
+	}
+	PG_CATCH();
+	{
+		PQclear(result);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	PQclear(result);
+	return rows;
+}
+
+/*
+ * The rows that a query has returned, none for a command.  Waits for the end of
+ * what was sent.
+ */
+RemoteRows *
+remote_receive(Remote *remote)
+{
+	RemoteRows *rows = NULL;
+	PGresult   *result;
+
+	while ((result = next_result(remote)) != NULL)
+	{
+		ExecStatusType status = PQresultStatus(result);
+
+		if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+			fail_result(remote, result, NULL);
+		rows = take_rows(result);
+	}
+	if (rows == NULL)
+		fail_lost(remote);
+	return rows;
+}
+
+RemoteRows *
+remote_query(Remote *remote, const char *text, int nargs, const char *const *args)
+{
+	remote_send(remote, text, nargs, args);
+	return remote_receive(remote);
+}
+
+/*
+ * Executes commands that return nothing, one or several.
+ */
+void
+remote_execute(Remote *remote, const char *text)
+{
+	if (PQsendQuery(remote->conn, text) == 0)
+		fail_lost(remote);
+	flush(remote);
+	(void) remote_receive(remote);
+}
+
+/*
+ * Sends a COPY TO STDOUT; its data are for remote_copy_read().
+ */
+void
+remote_copy_begin(Remote *remote, const char *text)
+{
+	PGresult   *result;
+
+	if (PQsendQuery(remote->conn, text) == 0)
+		fail_lost(remote);
+	flush(remote);
+	result = next_result(remote);
+	if (PQresultStatus(result) != PGRES_COPY_OUT)
+		fail_result(remote, result, NULL);
+	PQclear(result);
+}
+
+/*
+ * The next piece of a COPY, good until the next call; 0 at its end.
+ */
+int
+remote_copy_read(Remote *remote, char **data)
+{
+	int			length;
+
+	if (remote->buffer != NULL)
+		PQfreemem(remote->buffer);
+	remote->buffer = NULL;
+	while ((length = PQgetCopyData(remote->conn, &remote->buffer, 1)) == 0)
+	{
+		wait_for(remote, WL_SOCKET_READABLE);
+		if (PQconsumeInput(remote->conn) == 0)
+			fail_lost(remote);
+	}
+	if (length > 0)
+	{
+		*data = remote->buffer;
+		return length;
+	}
+	(void) remote_receive(remote);
+	return 0;
+}
