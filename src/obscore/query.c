@@ -65,14 +65,21 @@ obscore_data_id_of(const ObscoreSelect *select, const char *alias)
 	appendStringInfo(&text, "catreg.obscore_data_id(" INT64_FORMAT, select->type->id);
 	foreach(cell, select->type->required)
 		appendStringInfo(&text, ", %s.%s", alias, quote_identifier(lfirst(cell)));
+
+	/* a function cannot be called with no VARIADIC arguments at all */
+	if (select->type->required == NIL)
+		appendStringInfoString(&text, ", ''::pg_catalog.text");
 	appendStringInfoChar(&text, ')');
 	return text.data;
 }
 
+/* Without dimensions there is one data id, that of the dataset type. */
 static List *
 key_columns(const Obscore *obscore, const ObscoreSelect *select)
 {
-	return obscore->find_first ? select->type->required : list_make1("dataset_id");
+	if (!obscore->find_first)
+		return list_make1("dataset_id");
+	return select->type->required != NIL ? select->type->required : list_make1("dataset_type_id");
 }
 
 /*

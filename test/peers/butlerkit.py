@@ -276,6 +276,31 @@ def is_of(config, info):
     return info.type is CollectionType.RUN and any(re.fullmatch(p, info.name) for p in patterns)
 
 
+def search_path(butler, config):
+    """What the client is to search for a find-first table. It takes no globs there, nor names that are not there, and
+    leaves the order of what globs match to chance: here it is that of registration, before what is named, and chains
+    behind all. It finds what is certified in a CALIBRATION collection, of which nothing can be told without a time."""
+    patterns = [c for c in config["collections"] if set(c) & set("*?[")]
+    names = [c for c in config["collections"] if c not in patterns]
+    types = {info.name: info.type for info in butler.collections.query_info("*")}
+    matched = set(butler.collections.query(patterns)) if patterns else ()
+    table = f'"{butler._registry._db.namespace}".collection'
+    with butler._registry._db.query(sqlalchemy.text(f"SELECT name FROM {table} ORDER BY collection_id")) as result:
+        matched = [name for name, in result.fetchall() if name in matched]
+    chains = [name for name in matched if types[name] is CollectionType.CHAINED]
+    path = [n for n in matched if n not in chains] + [n for n in names if n in types] + chains
+    flat = butler.collections.query_info(path, flatten_chains=True) if path else []
+    if any(info.type is CollectionType.CALIBRATION for info in flat):
+        return [info.name for info in flat if info.type is not CollectionType.CALIBRATION]
+    return path
+
+
+def find_first(butler, config, name, path=None):
+    "The client's own answer."
+    path = search_path(butler, config) if path is None else path
+    return butler.query_datasets(name, path, find_first=True, limit=None, explain=False) if path else []
+
+
 def expand(registry, ref_list):
     """All at once; but there the client leaves out a visit's and detector's region that is not there, and fails
     later on. Alone, it is None, from which follows NULL: rule 10 of facts/obscore.md."""
@@ -288,12 +313,17 @@ def expand(registry, ref_list):
             yield ref.expanded(registry.expandDataId(ref.dataId))
 
 
+def as_the_client_knows(config):
+    "Its manager has no find-first tables; their columns and values are those of others."
+    return config | {"collection_type": "RUN", "collections": None} if config["collection_type"] == "CHAINED" else config
+
+
 class Expected:
     """The rows of a table: columns, and by dataset id the values. `failed` says what could not be made. Plugins need
     what they need of the database; without them the configuration's are left out."""
 
     def __init__(self, butler, config, with_plugins=False):
-        config = ObsCoreManagerConfig.model_validate(config)
+        given, config = config, ObsCoreManagerConfig.model_validate(as_the_client_knows(config))
         registry = butler._registry
         plugins = SpatialObsCorePlugin.load_plugins(config.spatial_plugins if with_plugins else {}, registry._db)
         schema = ObsCoreSchema(config, plugins, type(registry._managers.datasets))
@@ -305,9 +335,12 @@ class Expected:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RegionTypeWarning)
             for name in config.dataset_types.keys() & {t.name for t in registry.queryDatasetTypes()}:
-                with registry._query() as query:
-                    # what is in two of the collections is in the table once
-                    refs = set(query.datasets(name, collections, find_first=False)) if collections else ()
+                if given["collection_type"] == "CHAINED":
+                    refs = find_first(butler, given, name)
+                else:
+                    with registry._query() as query:
+                        # what is in two of the collections is in the table once
+                        refs = set(query.datasets(name, collections, find_first=False)) if collections else ()
                 for ref in expand(registry, list(refs)):
                     row = make(ref)
                     self.rows[ref.id] = tuple(row[column] for column in self.columns)
@@ -324,6 +357,7 @@ def expected_rows(repository, *configs):
 
 # What catreg adds to the client's columns; and one of type region, the last.
 ADDED = ("access_estsize", "pol_states")
+KEY = "registry_data_id"  # of a find-first table, and of no meaning to others
 ANGLE = 1e-9
 
 
@@ -353,7 +387,7 @@ def read(connection, table):
     ).fetchall()
     added = [i for i, (name, type) in enumerate(columns) if type.split(".")[-1] == "region"]
     assert all(i == len(columns) - 1 for i in added), columns
-    names = [name for name, type in columns if name not in ADDED and type.split(".")[-1] != "region"]
+    names = [name for name, type in columns if name not in (*ADDED, KEY) and type.split(".")[-1] != "region"]
     listed = ", ".join(f'"{name}"' for name in names)
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(f"SELECT {listed} FROM {table}").fetchall()

@@ -110,6 +110,37 @@ SELECT count(*) FROM pg_class WHERE relname LIKE 'catreg_find_first%';
 SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'catreg%' AND tgrelid::regclass::text LIKE 'registry.%';
 SELECT count(*) FROM catreg.obscore_collection;
 
+\echo a dataset type without dimensions has one data id
+CREATE TABLE registry.dataset_tags_00000000 (dataset_type_id bigint NOT NULL REFERENCES registry.dataset_type, dataset_id uuid REFERENCES registry.dataset ON DELETE CASCADE,
+    collection_id bigint REFERENCES registry.collection ON DELETE CASCADE, PRIMARY KEY (dataset_id, collection_id), UNIQUE (dataset_type_id, collection_id));
+INSERT INTO registry.dimension_graph_key VALUES (4);
+INSERT INTO registry.dataset_type (name, storage_class, dimensions_key, tag_association_table) VALUES ('settings', 'Dict', 4, 'dataset_tags_00000000');
+CREATE FUNCTION registry.put_settings(run text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO registry.dataset SELECT registry.id(run), d.id, 0, registry.collection(run) FROM registry.dataset_type d WHERE d.name = 'settings';
+    INSERT INTO registry.dataset_tags_00000000 SELECT d.id, registry.id(run), registry.collection(run) FROM registry.dataset_type d WHERE d.name = 'settings';
+$$;
+CREATE FUNCTION registry.settings() RETURNS TABLE (run text, problems bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT lsst_run::text, (SELECT count(*) FROM catreg.check_obscore('registry.settings')) FROM registry.settings;
+END
+$$;
+SELECT FROM registry.put_settings('run/2');
+SELECT catreg.create_obscore('{"collection_type": "CHAINED", "collections": ["all"], "facility_name": "F",
+  "dataset_types": {"settings": {"dataproduct_type": "other", "calib_level": 0}}, "extra_columns": {"lsst_run": {"template": "{run}"}}}', 'registry', 'settings');
+SELECT * FROM registry.settings();
+SELECT FROM registry.prepend('all', 'run/2');
+SELECT FROM registry.put_settings('run/1');
+SELECT * FROM registry.settings();
+SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
+SELECT * FROM registry.settings();
+UPDATE registry.settings SET lsst_run = 'wrong';
+SELECT * FROM catreg.refresh_obscore('registry.settings');
+DELETE FROM registry.dataset WHERE id = registry.id('run/1');
+SELECT * FROM registry.settings();
+DELETE FROM registry.dataset WHERE id = registry.id('run/2');
+SELECT * FROM registry.settings();
+SELECT catreg.drop_obscore('registry.settings');
+
 \echo many random events, one at a time or several in a transaction
 SELECT catreg.create_obscore(replace(:'config', '"absent"', '"run/[56]*"')::json, 'registry', 'first');
 CREATE PROCEDURE registry.events(n int, seed float8) LANGUAGE plpgsql AS $$
