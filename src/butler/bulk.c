@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -16,16 +15,13 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "core/attempt.h"
 #include "core/query.h"
 #include "butler/bulk.h"
 #include "butler/select.h"
 
 #define VALUES_NAME "catreg_values"
-
-/* An attempt fails only where another session commits in between. */
-#define MAX_ATTEMPTS 20
 
 /*
  * SPI_execute() leaves its own memory context behind.
@@ -37,6 +33,20 @@ bulk_execute(const char *text)
 
 	query_execute_once(text);
 	MemoryContextSwitchTo(context);
+}
+
+/*
+ * Reads as butler_select() does, as of this moment, where all look-ups are by
+ * unique keys.
+ */
+uint64
+bulk_look_up(const char *text, int nargs, Oid *types, Datum *values)
+{
+	int			level = query_by_unique_key();
+	uint64		n = butler_select(SELECT_LATEST, text, nargs, types, values);
+
+	query_settings_back(level);
+	return n;
 }
 
 /*
@@ -222,12 +232,19 @@ summaries_ensure(const Registry *registry, const DatasetType *type, const Collec
 	MemoryContextSwitchTo(context);
 }
 
-/*
- * Is an error a key that another session has committed since it was looked up?
- */
-static bool
-is_concurrent_key(const Registry *registry, const ErrorData *error)
+/* What bulk_attempts() is to do. */
+typedef struct BulkAction
 {
+	const Registry *registry;
+	void		(*action) (void *arg);
+	void	   *arg;
+} BulkAction;
+
+static bool
+is_concurrent_key(const ErrorData *error, const void *arg)
+{
+	const Registry *registry = ((const BulkAction *) arg)->registry;
+
 	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->table_name == NULL ||
 		error->schema_name == NULL ||
 		get_namespace_oid(error->schema_name, true) != registry->namespace)
@@ -238,69 +255,27 @@ is_concurrent_key(const Registry *registry, const ErrorData *error)
 		strncmp(error->table_name, "dataset_tags_", strlen("dataset_tags_")) == 0;
 }
 
-/*
- * Makes an attempt in a subtransaction.  false: another session was first.
- */
-static bool
-attempt_once(const Registry *registry, void (*attempt) (void *arg), void *arg, bool last)
+static void
+act(void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext work = AllocSetContextCreate(context, "catreg attempt", ALLOCSET_DEFAULT_SIZES);
-	volatile bool done = false;
+	const BulkAction *bulk = arg;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "catreg attempt", ALLOCSET_DEFAULT_SIZES);
 
-	BeginInternalSubTransaction(NULL);
+	SPI_connect();
 	MemoryContextSwitchTo(work);
-	PG_TRY();
-	{
-		SPI_connect();
-		MemoryContextSwitchTo(work);
-		attempt(arg);
-		SPI_finish();
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* before anything else: nobody above knows of the subtransaction */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (last || !is_concurrent_key(registry, error))
-			ReThrowError(error);
-
-		/* the row is not in our snapshot, and never will be */
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access due to concurrent update"),
-					 errdetail_internal("%s", error->detail ? error->detail : error->message)));
-		ereport(DEBUG1,
-				(errmsg_internal("catreg: writing again, another session was first: %s",
-								 error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	bulk->action(bulk->arg);
+	SPI_finish();
 	MemoryContextDelete(work);
-	return done;
 }
 
 /*
  * Does something that writes rows with unique keys, in a memory context of its
- * own, with SPI connected.  If another session has committed such a key since it
- * was looked up, what was done is undone and done again: by then the other one's
- * row is there to be found.
+ * own, with SPI connected; see attempt_until_first().
  */
 void
-bulk_attempts(const Registry *registry, void (*attempt) (void *arg), void *arg)
+bulk_attempts(const Registry *registry, void (*action) (void *arg), void *arg)
 {
-	for (int i = 1; !attempt_once(registry, attempt, arg, i == MAX_ATTEMPTS); i++)
-		CHECK_FOR_INTERRUPTS();
+	BulkAction	bulk = {registry, action, arg};
+
+	attempt_until_first(act, is_concurrent_key, &bulk);
 }

@@ -7,7 +7,8 @@
  * and executes INSERT ... SELECT from it, with all that PostgreSQL attaches to
  * an INSERT.  The fast one, taken only where writer_refusal() finds nothing
  * that it would leave out, goes by table_multi_insert() and feeds each index in
- * the index's own order.
+ * the index's own order.  Triggers that fire once, after the statement, fire here
+ * as there, and find the new rows in their transition tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +31,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "core/foreign_key.h"
 #include "core/index_feed.h"
@@ -70,6 +72,9 @@ struct Writer
 	Size		buffered_bytes;
 	IndexFeed **feeds;			/* one for each index */
 	bool		collecting;		/* there are many rows: the feeds sort them */
+	bool		fires;			/* are there triggers to fire at the end? */
+	ItemPointerData *tids;		/* of the new rows, if those want them; or NULL */
+	uint64		allocated_tids;
 };
 
 static bool
@@ -79,6 +84,25 @@ is_given(const WriterTarget *target, AttrNumber column)
 		if (target->columns[i] == column)
 			return true;
 	return false;
+}
+
+/*
+ * Is a trigger's work done by the caller?
+ */
+static bool
+is_answered(const WriterTarget *target, const Trigger *trigger)
+{
+	for (int i = 0; i < target->n_keys; i++)
+		if (foreign_key_trigger_matches(target->rel, trigger, target->keys[i].column,
+										target->keys[i].references))
+			return true;
+	return target->handles != NULL && target->handles(trigger, target->handles_arg);
+}
+
+static bool
+fires_after_statement(const Trigger *trigger)
+{
+	return TRIGGER_FOR_AFTER(trigger->tgtype) && !TRIGGER_FOR_ROW(trigger->tgtype);
 }
 
 /*
@@ -126,17 +150,9 @@ writer_refusal(const WriterTarget *target)
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
-		bool		answered = false;
 
-		if (!TRIGGER_FOR_INSERT(trigger->tgtype) || !foreign_key_fires(trigger))
-			continue;
-		for (int k = 0; k < target->n_keys && !answered; k++)
-			answered = foreign_key_trigger_matches(rel, trigger,
-												   target->keys[k].column,
-												   target->keys[k].references);
-		if (!answered && target->handles != NULL)
-			answered = target->handles(trigger, target->handles_arg);
-		if (!answered)
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) && foreign_key_fires(trigger) &&
+			!fires_after_statement(trigger) && !is_answered(target, trigger))
 			return psprintf("trigger \"%s\" has to fire", trigger->tgname);
 	}
 
@@ -222,6 +238,41 @@ begin_defaults(Writer *writer)
 	pfree(given);
 }
 
+/*
+ * Leaves to the executor, of all triggers, those that fire after the statement and
+ * are not the caller's.
+ */
+static void
+begin_triggers(Writer *writer)
+{
+	TriggerDesc *triggers = writer->result->ri_TrigDesc;	/* a copy */
+
+	if (triggers == NULL)
+		return;
+	triggers->trig_insert_after_row = false;
+	triggers->trig_insert_new_table = false;
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (!TRIGGER_FOR_INSERT(trigger->tgtype) || !fires_after_statement(trigger) ||
+			!foreign_key_fires(trigger))
+			continue;
+		if (is_answered(&writer->target, trigger))
+		{
+			trigger->tgenabled = TRIGGER_DISABLED;
+			continue;
+		}
+		writer->fires = true;
+		triggers->trig_insert_new_table |= trigger->tgnewtable != NULL;
+	}
+	if (triggers->trig_insert_new_table)
+	{
+		writer->allocated_tids = WRITER_MAX_ROWS;
+		writer->tids = palloc(sizeof(ItemPointerData) * writer->allocated_tids);
+	}
+}
+
 static void
 begin_fast(Writer *writer)
 {
@@ -232,6 +283,7 @@ begin_fast(Writer *writer)
 	InitResultRelInfo(writer->result, rel, 0, NULL, 0);
 	ExecOpenIndices(writer->result, false);
 	begin_defaults(writer);
+	begin_triggers(writer);
 	writer->bulk = GetBulkInsertState();
 	writer->cid = GetCurrentCommandId(true);
 	writer->slots = palloc0(sizeof(TupleTableSlot *) * WRITER_MAX_ROWS);
@@ -274,6 +326,21 @@ writer_begin(const WriterTarget *target)
 	return writer;
 }
 
+/* Notes where the buffered rows are, n_rows of all included. */
+static void
+note_tids(Writer *writer)
+{
+	uint64		first = writer->n_rows - writer->n_buffered;
+
+	if (writer->n_rows > writer->allocated_tids)
+	{
+		writer->allocated_tids = Max(writer->allocated_tids * 2, writer->n_rows);
+		writer->tids = repalloc_huge(writer->tids, sizeof(ItemPointerData) * writer->allocated_tids);
+	}
+	for (int row = 0; row < writer->n_buffered; row++)
+		writer->tids[first + row] = writer->slots[row]->tts_tid;
+}
+
 /*
  * Writes the buffered rows into the table, and gives them to the feeds.  Those
  * collect, sharing maintenance_work_mem, unless these are all the rows of the statement.
@@ -289,6 +356,8 @@ flush(Writer *writer, bool last)
 
 	table_multi_insert(writer->target.rel, writer->slots, writer->n_buffered,
 					   writer->cid, 0, writer->bulk);
+	if (writer->tids != NULL)
+		note_tids(writer);
 	if (!writer->collecting && (!last || writer->target.in_order))
 	{
 		for (int i = 0; i < n_indexes; i++)
@@ -375,6 +444,38 @@ writer_put(Writer *writer, const Datum *values, const bool *nulls)
 	}
 }
 
+/*
+ * Fires the triggers that fire after the statement, as ExecutorFinish() would, in
+ * a query of their own: what else runs meanwhile is none of theirs.
+ */
+static void
+fire_triggers(Writer *writer)
+{
+	ResultRelInfo *result = writer->result;
+	TransitionCaptureState *capture;
+
+	AfterTriggerBeginQuery();
+	capture = MakeTransitionCaptureState(result->ri_TrigDesc, RelationGetRelid(writer->target.rel),
+										 CMD_INSERT);
+	if (writer->tids != NULL)
+	{
+		TupleTableSlot *slot = table_slot_create(writer->target.rel, NULL);
+
+		for (uint64 i = 0; i < writer->n_rows; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!table_tuple_fetch_row_version(writer->target.rel, &writer->tids[i], SnapshotAny, slot))
+				elog(ERROR, "could not fetch a row that was just written");
+			ExecARInsertTriggers(writer->estate, result, slot, NIL, capture);
+			ExecClearTuple(slot);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	ExecASInsertTriggers(writer->estate, result, capture);
+	AfterTriggerEndQuery(writer->estate);
+	ExecCloseResultRelations(writer->estate);
+}
+
 static void
 end_fast(Writer *writer)
 {
@@ -387,6 +488,10 @@ end_fast(Writer *writer)
 	for (int i = 0; i < writer->n_slots; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	ExecCloseIndices(writer->result);
+	if (writer->n_rows > 0)
+		CommandCounterIncrement();
+	if (writer->fires && writer->n_rows > 0)
+		fire_triggers(writer);
 	FreeExecutorState(writer->estate);
 }
 
@@ -426,11 +531,7 @@ writer_end(Writer *writer)
 	if (n_rows == 0 && !writer->fast)
 		tuplestore_end(writer->rows);
 	else if (writer->fast)
-	{
 		end_fast(writer);
-		if (n_rows > 0)
-			CommandCounterIncrement();
-	}
 	else
 		end_plain(writer);
 	MemoryContextDelete(writer->context);

@@ -20,13 +20,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "core/attempt.h"
 #include "core/query.h"
 #include "mirror/mirror.h"
 
@@ -179,6 +178,21 @@ execute(const Mirror *mirror, List *tables, const char *text)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+typedef struct Statement
+{
+	const Mirror *mirror;
+	List	   *tables;
+	const char *text;
+} Statement;
+
+static void
+execute_statement(void *arg)
+{
+	const Statement *statement = arg;
+
+	execute(statement->mirror, statement->tables, statement->text);
+}
+
 /*
  * Executes the statement; false if a unique or exclusion constraint was in the way,
  * and nothing has been done.
@@ -186,35 +200,12 @@ execute(const Mirror *mirror, List *tables, const char *text)
 static bool
 try_execute(const Mirror *mirror, List *tables, const char *text)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = true;
+	Statement	statement = {mirror, tables, text};
+	ErrorData  *error = attempt(execute_statement, &statement);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		execute(mirror, tables, text);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION && error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
-			ReThrowError(error);
-		done = false;
-	}
-	PG_END_TRY();
-	return done;
+	if (error != NULL && error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION && error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 /* The relations of tables, or of those that are replaced, as the text of an array. */

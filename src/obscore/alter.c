@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
+#include "core/compat.h"
 #include "core/query.h"
 #include "obscore/alter.h"
 #include "obscore/path.h"

@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -27,9 +26,9 @@
 #include "lib/stringinfo.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
+#include "core/attempt.h"
 #include "core/compat.h"
 #include "obscore/pgsphere.h"
 #include "obscore/problem.h"
@@ -113,14 +112,19 @@ input_function(FunctionCallInfo fcinfo)
 	return flinfo->fn_extra;
 }
 
-/* What is not about the text: the statement has to end. */
-static bool
-goes_on(int sqlerrcode)
+typedef struct Input
 {
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+	InputFunction *function;
+	char	   *text;
+	Datum		value;
+} Input;
 
-	return category == ERRCODE_TRANSACTION_ROLLBACK || category == ERRCODE_OPERATOR_INTERVENTION ||
-		category == ERRCODE_INSUFFICIENT_RESOURCES;
+static void
+call_input(void *arg)
+{
+	Input	   *input = arg;
+
+	input->value = InputFunctionCall(&input->function->function, input->text, input->function->param, -1);
 }
 
 /*
@@ -128,37 +132,19 @@ goes_on(int sqlerrcode)
  * where the type's input function refuses it.
  */
 static bool
-input_safely(InputFunction *input, char *text, Datum *value)
+input_safely(InputFunction *function, char *text, Datum *value)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = true;
+	Input		input = {function, text};
+	ErrorData  *error = attempt(call_input, &input);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*value = InputFunctionCall(&input->function, text, input->param, -1);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (goes_on(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		obscore_note("pgsphere says: %s", error->message);
-		FreeErrorData(error);
-		good = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return good;
+	*value = input.value;
+	if (error == NULL)
+		return true;
+	if (attempt_must_end(error))
+		ReThrowError(error);
+	obscore_note("pgsphere says: %s", error->message);
+	FreeErrorData(error);
+	return false;
 }
 
 static void

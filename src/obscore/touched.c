@@ -86,7 +86,7 @@ obscore_touch(const Obscore *obscore, ObscoreSelect *select, const char *query, 
 	Batches		batches;
 	int64		n;
 
-	begin_batches(&batches, OBSCORE_TOUCHED, psprintf("SELECT DISTINCT %s FROM (%s) i", columns, query));
+	begin_batches(&batches, OBSCORE_TOUCHED, psprintf("SELECT DISTINCT %s FROM (%s) i ORDER BY %s", columns, query, columns));
 	while ((n = next_batch(&batches)) > 0)
 		obscore_apply_touched(obscore, select, n, counts == NULL ? &ignored : counts);
 	SPI_cursor_close(batches.portal);

@@ -25,9 +25,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
+#include "core/attempt.h"
 #include "core/query.h"
 #include "obscore/alter.h"
 #include "obscore/change.h"
@@ -160,19 +160,6 @@ apply_path(const Obscore *obscore, Event *event)
 		obscore_apply_path(obscore, &counts);
 }
 
-/*
- * Errors that are about the client's transaction and not about the derived table:
- * he has been cancelled, waits for no lock, or has to start again.
- */
-static bool
-goes_on(int sqlerrcode)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
-
-	return category == ERRCODE_TRANSACTION_ROLLBACK || category == ERRCODE_OPERATOR_INTERVENTION ||
-		sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 static void
 warn(Oid table, const ErrorData *error)
 {
@@ -185,53 +172,47 @@ warn(Oid table, const ErrorData *error)
 			 errhint("catreg.refresh_obscore() brings the table up to date.")));
 }
 
+/* What is to be done about a table. */
+typedef struct Deed
+{
+	Oid			table;
+	Action		action;
+	Event	   *event;
+} Deed;
+
+static void
+do_with_rights(void *arg)
+{
+	const Deed *deed = arg;
+	const Obscore *obscore = obscore_get(deed->table, true);
+	QueryUser	before;
+
+	if (obscore == NULL)
+		return;
+	SPI_connect();
+	SPI_register_trigger_data(deed->event->trigdata);
+	query_become(obscore->owner, &before);
+	deed->action(obscore, deed->event);
+	query_return(&before);
+	SPI_finish();
+}
+
 /*
- * Does something about an ObsCore table, with its owner's rights, within a
- * subtransaction, so that what goes wrong leaves the client's statement alone.
+ * Does something about an ObsCore table, with its owner's rights, so that what
+ * goes wrong leaves the client's statement alone.
  */
 static void
 do_safely(Oid table, Action action, Event *event)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Deed		deed = {table, action, event};
+	ErrorData  *error = attempt(do_with_rights, &deed);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		const Obscore *obscore = obscore_get(table, true);
-		QueryUser	before;
-
-		if (obscore != NULL)
-		{
-			SPI_connect();
-			SPI_register_trigger_data(event->trigdata);
-			query_become(obscore->owner, &before);
-			action(obscore, event);
-			query_return(&before);
-			SPI_finish();
-		}
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* in any case: a session is not left in a subtransaction that is not its own */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (goes_on(error->sqlerrcode))
-			ReThrowError(error);
-		warn(table, error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
+	if (error == NULL)
+		return;
+	if (attempt_must_end(error))
+		ReThrowError(error);
+	warn(table, error);
+	FreeErrorData(error);
 }
 
 static void

@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -24,13 +23,10 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "core/query.h"
+#include "core/attempt.h"
 #include "tiled/registration.h"
-
-/* An attempt fails only where another session commits in between. */
-#define MAX_ATTEMPTS 20
 
 static Registration *
 create_registration(Oid catalog, OnConflict on_conflict)
@@ -51,8 +47,9 @@ create_registration(Oid catalog, OnConflict on_conflict)
 }
 
 static void
-attempt(Registration *registration)
+register_batch(void *arg)
 {
+	Registration *registration = arg;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "catreg registration attempt",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before;
@@ -69,11 +66,8 @@ attempt(Registration *registration)
 	MemoryContextDelete(context);
 }
 
-/*
- * Is an error a key that another session has committed since it was looked up?
- */
 static bool
-is_concurrent_key(const Registration *registration, const ErrorData *error)
+is_concurrent_key(const ErrorData *error, const void *arg)
 {
 	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->table_name == NULL ||
 		error->constraint_name == NULL)
@@ -81,55 +75,6 @@ is_concurrent_key(const Registration *registration, const ErrorData *error)
 	return strcmp(error->table_name, "structures") == 0 ||
 		strcmp(error->table_name, "assets") == 0 ||
 		strcmp(error->table_name, "nodes") == 0;
-}
-
-/*
- * Makes an attempt in a subtransaction.  false: another session was first.
- */
-static bool
-attempt_in_subtransaction(Registration *registration, bool last)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		attempt(registration);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* before anything else: nobody above knows of the subtransaction */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (last || !is_concurrent_key(registration, error))
-			ReThrowError(error);
-
-		/* the row is not in our snapshot, and never will be */
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access due to concurrent update"),
-					 errdetail_internal("%s", error->detail ? error->detail : error->message)));
-		ereport(DEBUG1,
-				(errmsg_internal("catreg: registering again, another session was first: %s",
-								 error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
 }
 
 /*
@@ -198,8 +143,7 @@ register_nodes(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(registration->context);
 	level = enter_catalog(catalog);
 	batch_read(registration, batch);
-	for (int i = 1; !attempt_in_subtransaction(registration, i == MAX_ATTEMPTS); i++)
-		CHECK_FOR_INTERRUPTS();
+	attempt_until_first(register_batch, is_concurrent_key, registration);
 	AtEOXact_GUC(true, level);
 	return_rows(registration, (ReturnSetInfo *) fcinfo->resultinfo);
 	tuplestore_end(registration->store);

@@ -16,7 +16,6 @@ FOLDER = os.environ["CATREG_BENCH_FOLDER"]
 URI = os.environ["CATREG_BENCH_URI"]
 TILED = os.environ["CATREG_TILED"]
 
-TICKS = os.sysconf("SC_CLK_TCK")
 MARK = "-- done --"
 
 # Databases that are only copied: as Tiled makes it, and with catreg attached.
@@ -118,10 +117,9 @@ def catalogs():
 
 
 def cpu_seconds(pid):
-    "User and system time of a process."
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    "User and system time of a process of one thread."
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
 
 
 def private_bytes(pid):

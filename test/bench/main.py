@@ -7,7 +7,9 @@ import subprocess
 
 import closure
 import deletion
+import find_first
 import harness
+import ingest
 import mirror
 import obscore
 import registration
@@ -17,7 +19,8 @@ import sky
 
 BENCHMARKS = {
     "closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run,
-    "obscore": obscore.run, "search_paths": search_paths.run, "mirror": mirror.run,
+    "obscore": obscore.run, "ingest": ingest.run, "search_paths": search_paths.run, "find_first": find_first.run,
+    "mirror": mirror.run,
 }
 
 
