@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "core/compat.h"
 #include "butler/ingest.h"
 
 /* 840b31d9-05cd-5161-b2c8-00d32b280d0f, the version 5 id of lsst.org */

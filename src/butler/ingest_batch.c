@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "core/compat.h"
 #include "core/query.h"
 #include "butler/ingest.h"
 #include "butler/select.h"

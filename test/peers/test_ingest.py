@@ -5,6 +5,7 @@ batch for the other one, and afterwards their tables must be equal, row for row.
 """
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -40,7 +41,8 @@ def original(request, server_uri, tmp_path_factory):
                 kit.register_type(butler, name, dimensions)
             butler.registry.registerDatasetType(
                 DatasetType("bias", ["instrument", "detector"], "StructuredDataDict", universe=butler.dimensions, isCalibration=True))
-            butler.collections.register(TAGS, CollectionType.TAGGED)
+            for tag in (TAGS, kit.TAG):
+                butler.collections.register(tag, CollectionType.TAGGED)
             butler.collections.register(CALIBS, CollectionType.CALIBRATION)
         yield repository
 
@@ -406,3 +408,28 @@ def test_certify_refused(twins, filled):
         with pytest.raises(Exception):
             twins.client.registry.certify(collection, refs, Timespan(None, None))
     twins.compare()
+
+
+@pytest.mark.parametrize("kind", ["RUN", "TAGGED"])
+def test_obscore(twins, kind):
+    "ObsCore tables follow, whatever was brought in, replaced, associated."
+    config = kit.configuration(kind)
+    (table,) = twins.sql.execute("SELECT catreg.create_obscore(%s::json, %s::regnamespace, 'kept')::text",
+                                 [json.dumps(config), quoted(twins.schema)]).fetchone()
+
+    def check():
+        kit.compare(twins.sql, table, kit.expected_rows(twins.mine, config))
+
+    rows = {"raw": raw_ids(range(8)), "calexp": calexp_ids(range(4)), "deepCoadd": coadd_ids()}
+    made = {}
+    for name, ids in rows.items():
+        made[name] = [i for i, _ in twins.ingest(ids, name, "runs/a")]
+        check()
+    everything = [{"dataset_id": i} for ids in made.values() for i in ids]
+    twins.call("associate_datasets", everything[::2], kit.TAG if kind == "TAGGED" else TAGS, "error")
+    check()
+    twins.ingest(rows["calexp"][:9], "calexp", "runs/a", "replace")
+    check()
+    twins.call("disassociate_datasets", everything[::4], kit.TAG if kind == "TAGGED" else TAGS)
+    check()
+    assert twins.sql.execute(f"SELECT count(*) > 10 FROM {table}").fetchone() == (True,)
