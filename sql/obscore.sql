@@ -409,7 +409,7 @@ BEGIN
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = format('ObsCore table %s cannot be altered because of %s', obscore, obstacle),
-            DETAIL = 'A new table takes its place, to which rights, comments and views are carried over, but nothing else.',
+            DETAIL = 'A new table takes its place, to which rights, comments, indexes and views are carried over, but nothing else.',
             HINT = 'Drop it first, and make it again afterwards.';
     END IF;
 END
@@ -466,6 +466,48 @@ END
 $$;
 COMMENT ON FUNCTION catreg.obscore_carry_over(regclass, regclass) IS
     'internal: gives a table the rights and comments of another';
+
+CREATE FUNCTION catreg.obscore_indexes(obscore regclass, OUT index regclass, OUT name name, OUT is_unique boolean, OUT definition text)
+    RETURNS SETOF record LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT c.oid, c.relname, x.indisunique,
+           substr(pg_get_indexdef(c.oid), length(format('CREATE %sINDEX %I ON %s ', CASE WHEN x.indisunique THEN 'UNIQUE ' END, c.relname, obscore)) + 1)
+    FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+    WHERE x.indrelid = obscore AND x.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = c.oid)
+$$;
+COMMENT ON FUNCTION catreg.obscore_indexes(regclass) IS
+    'internal: the indexes of an ObsCore table that are no constraint''s, and how each is defined, less the names';
+
+CREATE FUNCTION catreg.obscore_carry_indexes(old regclass, new regclass, old_config json) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    -- what has been made for the old configuration
+    made text[] := ARRAY(
+        SELECT format('USING btree (%s)', (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM jsonb_array_elements_text(i.columns) WITH ORDINALITY e (c, n)))
+        FROM (SELECT CASE jsonb_typeof(value) WHEN 'array' THEN value ELSE jsonb_build_array(value) END AS columns
+              FROM jsonb_each(COALESCE(NULLIF(old_config::jsonb->'indices', 'null'), '{}'))) i
+        UNION ALL
+        SELECT format('USING gist (%I)', a.attname) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = old AND a.attnum > 0 AND t.typnamespace <> 'pg_catalog'::regnamespace);
+    i record;
+BEGIN
+    FOR i IN
+        SELECT o.* FROM catreg.obscore_indexes(old) o
+        WHERE o.definition <> ALL (made)
+          AND o.definition NOT IN (SELECT definition FROM catreg.obscore_indexes(new))
+          AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = old AND a.attnum = d.refobjsubid
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = o.index AND d.refclassid = 'pg_class'::regclass AND d.refobjid = old
+                            AND NOT EXISTS (SELECT FROM pg_attribute n WHERE n.attrelid = new AND n.attname = a.attname AND NOT n.attisdropped))
+        ORDER BY o.name
+    LOOP
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', i.index, 'catreg_old_' || i.index::oid);
+        EXECUTE format('CREATE %sINDEX %I ON %s %s', CASE WHEN i.is_unique THEN 'UNIQUE ' END, i.name, new, i.definition);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_carry_indexes(regclass, regclass, json) IS
+    'internal: makes the indexes again that somebody has added, where their columns are still there';
 
 CREATE FUNCTION catreg.obscore_take_place(old regclass, new regclass) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
@@ -534,6 +576,7 @@ BEGIN
     FOREACH statement IN ARRAY statements[2:] LOOP
         EXECUTE statement;
     END LOOP;
+    PERFORM catreg.obscore_carry_indexes(obscore, made, d.config);
     -- from here on writers wait
     PERFORM catreg.obscore_lock_sources(made);
     PERFORM catreg.obscore_add_triggers(made);

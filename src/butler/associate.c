@@ -148,11 +148,14 @@ remove_tags(Association *association, const DatasetType *type, KeySet *others)
 	MemoryContext context = CurrentMemoryContext;
 	const char *from = psprintf("%s t USING " OTHERS_NAME " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
 								"AND t.%s OPERATOR(pg_catalog.=) $1", query_relation(type->tags), registry->tag_key);
+	int			level;
 
 	key_set_register(others, OTHERS_NAME);
+	level = query_by_unique_key();
 	if (SPI_execute_with_args(psprintf("DELETE FROM %s", from), 1, &key_type,
 							  &association->members.collection.key, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete from \"%s\"", from);
+	query_settings_back(level);
 	key_set_unregister(others, OTHERS_NAME);
 	MemoryContextSwitchTo(context);
 }
@@ -213,7 +216,7 @@ associate_type(Association *association, const DatasetType *type)
 	initStringInfo(&text);
 	write_query(&text, association, type, &dimensions);
 	key_set_register(association->members.ids, MEMBERS_NAME);
-	n_rows = butler_select(SELECT_LATEST, text.data, 2, types, args);
+	n_rows = bulk_look_up(text.data, 2, types, args);
 	rows = SPI_tuptable;
 	key_set_unregister(association->members.ids, MEMBERS_NAME);
 	written = palloc_extended(sizeof(bool) * (n_rows + 1), MCXT_ALLOC_HUGE);
@@ -241,8 +244,7 @@ associate(void *arg)
 	ListCell   *cell;
 
 	members_collection(&association->members, association->collection, COLLECTION_TAGGED);
-	members_known(&association->members);
-	foreach(cell, members_types(&association->members))
+	foreach(cell, members_types(&association->members, true))
 		associate_type(association, lfirst(cell));
 }
 
@@ -256,24 +258,26 @@ disassociate(void *arg)
 	ListCell   *cell;
 
 	members_collection(members, association->collection, COLLECTION_TAGGED);
-	foreach(cell, members_types(members))
+	foreach(cell, members_types(members, false))
 	{
 		const DatasetType *type = lfirst(cell);
 		const char *tags = query_relation(type->tags);
 		MemoryContext context = CurrentMemoryContext;
+		int			level;
 
 		key_set_register(members->ids, MEMBERS_NAME);
 		/* in one order, so that two sessions do not wait in a circle */
-		butler_select(SELECT_LATEST,
-					  psprintf("SELECT t.dataset_id FROM %s t JOIN " MEMBERS_NAME " k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
-							   "WHERE t.%s OPERATOR(pg_catalog.=) $1 ORDER BY 1 FOR UPDATE OF t", tags, registry->tag_key),
-					  1, &key_type, &members->collection.key);
+		bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " MEMBERS_NAME " k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
+							  "WHERE t.%s OPERATOR(pg_catalog.=) $1 ORDER BY 1 FOR UPDATE OF t", tags, registry->tag_key),
+					 1, &key_type, &members->collection.key);
 		SPI_freetuptable(SPI_tuptable);
+		level = query_by_unique_key();
 		if (SPI_execute_with_args(psprintf("DELETE FROM %s t USING " MEMBERS_NAME " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
 										   "AND t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
 										   " AND t.%s OPERATOR(pg_catalog.=) $1 RETURNING k.n", tags, type->id, registry->tag_key),
 								  1, &key_type, &members->collection.key, NULL, false, 0) != SPI_OK_DELETE_RETURNING)
 			elog(ERROR, "could not delete from \"%s\"", tags);
+		query_settings_back(level);
 		for (uint64 i = 0; i < SPI_processed; i++)
 			members->list[DatumGetInt64(selected_datum(i, 1))].status = "removed";
 		SPI_freetuptable(SPI_tuptable);

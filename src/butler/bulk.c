@@ -36,6 +36,20 @@ bulk_execute(const char *text)
 }
 
 /*
+ * Reads as butler_select() does, as of this moment, where all look-ups are by
+ * unique keys.
+ */
+uint64
+bulk_look_up(const char *text, int nargs, Oid *types, Datum *values)
+{
+	int			level = query_by_unique_key();
+	uint64		n = butler_select(SELECT_LATEST, text, nargs, types, values);
+
+	query_settings_back(level);
+	return n;
+}
+
+/*
  * The dimensions of a dataset type, as its tags table has them.
  */
 void

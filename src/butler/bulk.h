@@ -94,13 +94,13 @@ extern void governors_create(const Registry *registry, const Dimensions *dimensi
 extern void governors_add(const Dimensions *dimensions, KeySet **governors, const Datum *values);
 extern void bulk_attempts(const Registry *registry, void (*attempt) (void *arg), void *arg);
 extern void bulk_execute(const char *text);
+extern uint64 bulk_look_up(const char *text, int nargs, Oid *types, Datum *values);
 
 /* members.c */
 extern void members_read(Members *members, Oid batch);
 extern void members_collection(Members *members, const char *name, int type);
-extern void members_known(Members *members);
 extern void members_report_untagged(const char *id) pg_attribute_noreturn();
-extern List *members_types(Members *members);
+extern List *members_types(Members *members, bool all_known);
 extern void members_return(const Members *members, FunctionCallInfo fcinfo);
 
 /* table_writer.c */

@@ -152,12 +152,11 @@ check_overlaps(const Certification *certification, const DatasetType *type, cons
 		appendStringInfo(&data_id, "%s t.%s", i == 0 ? "PARTITION BY" : ",", name);
 	}
 	/* if any two overlap, two neighbours do */
-	if (butler_select(SELECT_LATEST,
-					  psprintf("SELECT p.dataset_id, p.timespan, p.other, p.before FROM (SELECT b.dataset_id, b.timespan, "
-							   "pg_catalog.lag(b.dataset_id) OVER w AS other, pg_catalog.lag(b.timespan) OVER w AS before "
-							   "%s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 WINDOW w AS (%s ORDER BY b.timespan, b.n)) p "
-							   "WHERE p.timespan OPERATOR(pg_catalog.&&) p.before LIMIT 1", from, data_id.data),
-					  1, types, args) > 0)
+	if (bulk_look_up(psprintf("SELECT p.dataset_id, p.timespan, p.other, p.before FROM (SELECT b.dataset_id, b.timespan, "
+							  "pg_catalog.lag(b.dataset_id) OVER w AS other, pg_catalog.lag(b.timespan) OVER w AS before "
+							  "%s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 WINDOW w AS (%s ORDER BY b.timespan, b.n)) p "
+							  "WHERE p.timespan OPERATOR(pg_catalog.&&) p.before LIMIT 1", from, data_id.data),
+					 1, types, args) > 0)
 		report_overlap(certification, type, true);
 	SPI_freetuptable(SPI_tuptable);
 	if (butler_select(SELECT_LATEST,
@@ -186,9 +185,8 @@ write_summaries(const Certification *certification, const DatasetType *type, con
 		appendStringInfo(&columns, "%st.%s::%s", i > 0 ? ", " : "", quote_identifier(dimensions->names[i]),
 						 format_type_be_qualified(dimensions->types[i]));
 	governors_create(certification->registry, dimensions, governors);
-	n_rows = butler_select(SELECT_LATEST,
-						   psprintf("SELECT %s %s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1", columns.data,
-									from_batch(certification, type)), 1, &arg_type, &arg);
+	n_rows = bulk_look_up(psprintf("SELECT %s %s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1", columns.data,
+								   from_batch(certification, type)), 1, &arg_type, &arg);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n_rows; i++)
 	{
@@ -268,13 +266,12 @@ check_all_certified(const Certification *certification, List *types)
 	{
 		const DatasetType *type = lfirst(cell);
 
-		if (butler_select(SELECT_LATEST,
-						  psprintf("SELECT d.id FROM " BATCH_NAME " b JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) b.dataset_id "
-								   "WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-								   " AND NOT EXISTS (SELECT FROM %s t WHERE t.dataset_id OPERATOR(pg_catalog.=) d.id "
-								   "AND t.%s OPERATOR(pg_catalog.=) d.%s) LIMIT 1",
-								   certification->registry->schema, type->id, query_relation(type->tags),
-								   certification->registry->tag_key, certification->registry->run_key), 0, NULL, NULL) > 0)
+		if (bulk_look_up(psprintf("SELECT d.id FROM " BATCH_NAME " b JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) b.dataset_id "
+								  "WHERE d.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+								  " AND NOT EXISTS (SELECT FROM %s t WHERE t.dataset_id OPERATOR(pg_catalog.=) d.id "
+								  "AND t.%s OPERATOR(pg_catalog.=) d.%s) LIMIT 1",
+								  certification->registry->schema, type->id, query_relation(type->tags),
+								  certification->registry->tag_key, certification->registry->run_key), 0, NULL, NULL) > 0)
 			members_report_untagged(selected_text(0, 1));
 	}
 	elog(ERROR, "not all datasets were certified");
@@ -326,9 +323,8 @@ certify(void *arg)
 	members.list = palloc_extended(sizeof(Member) * (key_set_count(members.ids) + 1), MCXT_ALLOC_HUGE);
 	members_collection(&members, certification->name, COLLECTION_CALIBRATION);
 	certification->collection = members.collection;
-	members_known(&members);
 	query_register_rows(BATCH_NAME, certification->desc, certification->rows, certification->n_rows);
-	types = members_types(&members);
+	types = members_types(&members, true);
 	foreach(cell, types)
 		certify_type(certification, lfirst(cell));
 	check_all_certified(certification, types);

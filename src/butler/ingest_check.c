@@ -128,7 +128,7 @@ select_number(const char *text)
 {
 	int64		number;
 
-	butler_select(SELECT_LATEST, text, 0, NULL, NULL);
+	bulk_look_up(text, 0, NULL, NULL);
 	number = DatumGetInt64(selected_datum(0, 1));
 	SPI_freetuptable(SPI_tuptable);
 	return number;
@@ -224,18 +224,16 @@ select_tagged(Ingest *ingest)
 	uint64		n;
 
 	/* a new run is common, and has none */
-	n = butler_select(SELECT_LATEST,
-					  psprintf("SELECT FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) $1 "
-							   "AND t.%s OPERATOR(pg_catalog.=) $2 LIMIT 1", tags, ingest->registry->tag_key),
-					  2, types, values);
+	n = bulk_look_up(psprintf("SELECT FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) $1 "
+							  "AND t.%s OPERATOR(pg_catalog.=) $2 LIMIT 1", tags, ingest->registry->tag_key),
+					 2, types, values);
 	SPI_freetuptable(SPI_tuptable);
 	if (n == 0)
 		return 0;
 	key_set_register(ingest->data_ids, KEYS_NAME);
-	n = butler_select(SELECT_LATEST,
-					  psprintf("SELECT k.n, t.dataset_id FROM " KEYS_NAME " k JOIN %s t ON %s",
-							   tags, tag_condition(ingest)),
-					  2, types, values);
+	n = bulk_look_up(psprintf("SELECT k.n, t.dataset_id FROM " KEYS_NAME " k JOIN %s t ON %s",
+							  tags, tag_condition(ingest)),
+					 2, types, values);
 	key_set_unregister(ingest->data_ids, KEYS_NAME);
 	return n;
 }
@@ -315,14 +313,13 @@ check_ids(Ingest *ingest)
 	if (key_set_count(ids) == 0)
 		return;
 	key_set_register(ids, KEYS_NAME);
-	if (butler_select(SELECT_LATEST,
-					  psprintf("SELECT k.c2, d.id, t.name::pg_catalog.text, r.name::pg_catalog.text FROM " KEYS_NAME " k "
-							   "JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 "
-							   "JOIN %s.dataset_type t ON t.id OPERATOR(pg_catalog.=) d.dataset_type_id "
-							   "JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s LIMIT 1",
-							   ingest->registry->schema, ingest->registry->schema, ingest->registry->schema,
-							   ingest->registry->collection_key, ingest->registry->run_key),
-					  0, NULL, NULL) > 0)
+	if (bulk_look_up(psprintf("SELECT k.c2, d.id, t.name::pg_catalog.text, r.name::pg_catalog.text FROM " KEYS_NAME " k "
+							  "JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 "
+							  "JOIN %s.dataset_type t ON t.id OPERATOR(pg_catalog.=) d.dataset_type_id "
+							  "JOIN %s.collection r ON r.%s OPERATOR(pg_catalog.=) d.%s LIMIT 1",
+							  ingest->registry->schema, ingest->registry->schema, ingest->registry->schema,
+							  ingest->registry->collection_key, ingest->registry->run_key),
+					 0, NULL, NULL) > 0)
 	{
 		key_set_get(ingest->data_ids, DatumGetInt64(selected_datum(0, 1)), data_id);
 		ereport(ERROR,
@@ -333,10 +330,9 @@ check_ids(Ingest *ingest)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	if (ingest->has_files &&
-		butler_select(SELECT_LATEST,
-					  psprintf("SELECT k.c2, w.dataset_id FROM " KEYS_NAME " k JOIN %s w "
-							   "ON w.dataset_id OPERATOR(pg_catalog.=) k.c1 LIMIT 1", query_relation(ingest->trash)),
-					  0, NULL, NULL) > 0)
+		bulk_look_up(psprintf("SELECT k.c2, w.dataset_id FROM " KEYS_NAME " k JOIN %s w "
+							  "ON w.dataset_id OPERATOR(pg_catalog.=) k.c1 LIMIT 1", query_relation(ingest->trash)),
+					 0, NULL, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("dataset id %s is still in the trash", selected_text(0, 2)),

@@ -99,41 +99,32 @@ members_collection(Members *members, const char *name, int type)
 	collection_lock(registry, &members->collection, registry->collection, "KEY SHARE");
 }
 
-/*
- * Error: undefined_object where an id is of no dataset.
- */
-void
-members_known(Members *members)
+static void
+report_unknown(Members *members)
 {
-	uint64		n;
-	char	   *missing;
-
-	key_set_register(members->ids, MEMBERS_NAME);
-	n = butler_select(SELECT_LATEST,
-					  psprintf("SELECT k.c1 FROM " MEMBERS_NAME " k WHERE NOT EXISTS "
-							   "(SELECT FROM %s.dataset d WHERE d.id OPERATOR(pg_catalog.=) k.c1) ORDER BY k.n LIMIT 1",
-							   members->registry->schema), 0, NULL, NULL);
-	missing = n > 0 ? selected_text(0, 1) : NULL;
-	key_set_unregister(members->ids, MEMBERS_NAME);
-	if (missing != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("dataset %s does not exist", missing),
-				 errdetail("The registry is that in schema %s.", members->registry->schema)));
-	SPI_freetuptable(SPI_tuptable);
+	bulk_look_up(psprintf("SELECT k.c1 FROM " MEMBERS_NAME " k WHERE NOT EXISTS "
+						  "(SELECT FROM %s.dataset d WHERE d.id OPERATOR(pg_catalog.=) k.c1) ORDER BY k.n LIMIT 1",
+						  members->registry->schema), 0, NULL, NULL);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("dataset %s does not exist", selected_text(0, 1)),
+			 errdetail("The registry is that in schema %s.", members->registry->schema)));
 }
 
 /*
- * The dataset types of the members, of DatasetType; notes which of them are
- * datasets: their id is returned, and they have no status yet.
+ * The dataset types of the members, of DatasetType.  The members' own ids are to
+ * be returned, and they have no status yet.
+ *
+ * Error, if all have to be known: undefined_object where an id is of no dataset.
  */
 List *
-members_types(Members *members)
+members_types(Members *members, bool all_known)
 {
 	List	   *all = registry_dataset_types(members->registry);
 	List	   *types = NIL;
 	ListCell   *cell;
 	int64		n = key_set_count(members->ids);
+	int64		n_known = 0;
 	uint64		n_rows;
 
 	for (int64 i = 0; i < n; i++)
@@ -145,19 +136,21 @@ members_types(Members *members)
 		members->list[i].status = NULL;
 	}
 	key_set_register(members->ids, MEMBERS_NAME);
-	n_rows = butler_select(SELECT_LATEST,
-						   psprintf("SELECT d.dataset_type_id::pg_catalog.int8 FROM " MEMBERS_NAME " k "
-									"JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 GROUP BY 1 ORDER BY 1",
-									members->registry->schema), 0, NULL, NULL);
+	n_rows = bulk_look_up(psprintf("SELECT d.dataset_type_id::pg_catalog.int8, pg_catalog.count(*) FROM " MEMBERS_NAME " k "
+								   "JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 GROUP BY 1 ORDER BY 1",
+								   members->registry->schema), 0, NULL, NULL);
 	for (uint64 i = 0; i < n_rows; i++)
 	{
 		int64		id = DatumGetInt64(selected_datum(i, 1));
 
+		n_known += DatumGetInt64(selected_datum(i, 2));
 		foreach(cell, all)
 			if (((DatasetType *) lfirst(cell))->id == id)
 				types = lappend(types, lfirst(cell));
 	}
 	SPI_freetuptable(SPI_tuptable);
+	if (all_known && n_known < n)
+		report_unknown(members);
 	key_set_unregister(members->ids, MEMBERS_NAME);
 	return types;
 }

@@ -6,7 +6,9 @@
  * In a table without statistics every index that a condition fits is as good to
  * the planner as another, and it may look a visit up by its instrument.  Where a
  * query is known to look up by keys, and catreg.plan_by_key is on, it is shown
- * only the primary key of those indexes that begin with the same column.
+ * only the primary key of those indexes that begin with the same column.  Where all
+ * of its look-ups are by unique keys, catreg.plan_by_unique_key shows it no other
+ * indexes.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +23,7 @@
 #include "core/plan_by_key.h"
 
 static bool plan_by_key = false;
+static bool plan_by_unique_key = false;
 static get_relation_info_hook_type next_hook = NULL;
 
 static const IndexOptInfo *
@@ -34,6 +37,26 @@ find_index(const RelOptInfo *rel, Oid indexoid)
 	return NULL;
 }
 
+static bool
+is_unique_key(const IndexOptInfo *index)
+{
+	return index->unique && index->immediate && index->indpred == NIL && index->indexprs == NIL;
+}
+
+/* Where there is no unique key at all, nothing is hidden. */
+static void
+hide_others_than_unique(RelOptInfo *rel)
+{
+	List	   *shown = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->indexlist)
+		if (is_unique_key(lfirst(cell)))
+			shown = lappend(shown, lfirst(cell));
+	if (shown != NIL)
+		rel->indexlist = shown;
+}
+
 static void
 hide_other_indexes(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
@@ -44,6 +67,8 @@ hide_other_indexes(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel
 
 	if (next_hook != NULL)
 		next_hook(root, relid, inhparent, rel);
+	if (plan_by_unique_key && !inhparent)
+		hide_others_than_unique(rel);
 	if (!plan_by_key || inhparent || list_length(rel->indexlist) < 2)
 		return;
 
@@ -73,6 +98,11 @@ plan_by_key_init(void)
 	DefineCustomBoolVariable("catreg.plan_by_key",
 							 "Internal: has catreg's own queries look rows up by their keys.",
 							 NULL, &plan_by_key, false, PGC_USERSET,
+							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("catreg.plan_by_unique_key",
+							 "Internal: has catreg's own queries look rows up by unique keys only.",
+							 NULL, &plan_by_unique_key, false, PGC_USERSET,
 							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							 NULL, NULL, NULL);
 	next_hook = get_relation_info_hook;

@@ -192,6 +192,19 @@ query_by_index(bool possible)
 	return level;
 }
 
+/*
+ * Has every look-up go by a unique key, whatever statistics there are, until
+ * query_settings_back() with what is returned, or an error.
+ */
+int
+query_by_unique_key(void)
+{
+	int			level = NewGUCNestLevel();
+
+	query_set("catreg.plan_by_unique_key", "on");
+	return level;
+}
+
 void
 query_settings_back(int level)
 {

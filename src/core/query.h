@@ -41,6 +41,7 @@ extern void query_forget(Oid relid);
 extern void query_set(const char *name, const char *value);
 extern int	query_jit_off(void);
 extern int	query_by_index(bool possible);
+extern int	query_by_unique_key(void);
 extern void query_settings_back(int level);
 extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);

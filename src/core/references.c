@@ -244,6 +244,9 @@ check(Relation rel, const Reference *reference)
 void
 references_check(References *references)
 {
+	int			level = query_by_unique_key();
+
 	for (int i = 0; i < references->n; i++)
 		check(references->rel, &references->list[i]);
+	query_settings_back(level);
 }

@@ -336,6 +336,9 @@ bring_up_to_date(Mirror *mirror, bool trust)
 			table->inserted = transfer_copy(mirror, table);
 	}
 	compare_tables(mirror, trust);
+
+	/* its snapshot holds VACUUM up there, and what is left takes a while */
+	remote_disconnect(mirror->remote, false);
 	apply_changes(mirror);
 	compare_release(mirror);
 	catalog_finish(mirror);

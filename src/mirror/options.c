@@ -114,6 +114,8 @@ check_option(DefElem *element, Oid catalog)
 					 errmsg("password_required=false is superuser-only"),
 					 errhint("User mappings with the password_required option set to false may only be created or modified by the superuser.")));
 	}
+	if (strcmp(option->name, "connect_timeout") == 0)
+		(void) pg_strtoint32(defGetString(element));
 	if (option->superuser && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -172,6 +174,7 @@ mirror_options(const char *name, MirrorLogin *login)
 	login->keywords = palloc0(sizeof(char *) * (list_length(given) + 3));
 	login->values = palloc0(sizeof(char *) * (list_length(given) + 3));
 	login->secrets = NIL;
+	login->timeout = 0;
 	login->keywords[n] = "fallback_application_name";
 	login->values[n++] = "catreg";
 	foreach(cell, given)
@@ -185,6 +188,8 @@ mirror_options(const char *name, MirrorLogin *login)
 			continue;
 		}
 		value = defGetString(element);
+		if (strcmp(element->defname, "connect_timeout") == 0)
+			login->timeout = Max(pg_strtoint32(value), 0);
 		if (strcmp(element->defname, "password") == 0)
 			has_password = value[0] != '\0';
 		if (strcmp(element->defname, "password") == 0 || strcmp(element->defname, "sslpassword") == 0)

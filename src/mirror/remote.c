@@ -5,8 +5,9 @@
  *
  * Nothing here blocks: whatever libpq has to wait for is waited for on this
  * backend's latch as well, so that a cancel or a timeout acts at once.  The
- * remote then hears of it by a cancel request, and looks itself every second
- * whether anybody is still there.
+ * remote looks every second whether anybody is still there.  Only where it cannot
+ * (before PostgreSQL 14, or not on Linux) it is sent a cancel request, which libpq
+ * does not send without waiting for an answer.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,7 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "mirror/mirror.h"
@@ -29,6 +31,7 @@ struct Remote
 	const char *server;
 	List	   *secrets;
 	char	   *buffer;			/* of libpq, with a piece of a COPY */
+	bool		notices;		/* does it notice a closed connection by itself? */
 };
 
 /*
@@ -41,8 +44,12 @@ static const char *const session_settings =
 	"SET extra_float_digits = 3; SET bytea_output = hex; SET lc_monetary = 'C'; SET xmloption = content;"
 	"SET standard_conforming_strings = on; SET row_security = off;"
 	"SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
-	"SET jit = off;"
-	"SET client_connection_check_interval = '1s'";
+	"SET jit = off";
+
+/* An error on systems that cannot do it. */
+static const char *const check_interval_query =
+	"SELECT set_config(name, '1000', false) FROM pg_settings "
+	"WHERE name = 'client_connection_check_interval' AND version() ~ 'linux'";
 
 /*
  * A message of libpq's or of the remote's, without the secrets that we have sent.
@@ -113,11 +120,12 @@ fail_result(Remote *remote, PGresult *result, const char *text)
 			 text != NULL ? errcontext("remote query: %s", text) : 0));
 }
 
+/* timeout is in milliseconds, or -1 */
 static void
-wait_for(Remote *remote, int events)
+wait_until(Remote *remote, int events, long timeout)
 {
-	int			happened = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events,
-											 PQsocket(remote->conn), -1, PG_WAIT_EXTENSION);
+	int			happened = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events | (timeout >= 0 ? WL_TIMEOUT : 0),
+											 PQsocket(remote->conn), timeout, PG_WAIT_EXTENSION);
 
 	if (happened & WL_LATCH_SET)
 	{
@@ -127,13 +135,28 @@ wait_for(Remote *remote, int events)
 }
 
 static void
-poll_connection(Remote *remote)
+wait_for(Remote *remote, int events)
+{
+	wait_until(remote, events, -1);
+}
+
+/* libpq leaves its option connect_timeout to who polls.  Seconds; 0 is none. */
+static void
+poll_connection(Remote *remote, int timeout)
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), INT64CONST(1000) * timeout);
 
 	while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED && PQstatus(remote->conn) != CONNECTION_BAD)
 	{
-		wait_for(remote, status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_CONNECTED);
+		long		left = timeout > 0 ? TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end) : -1;
+
+		if (left == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+					 errmsg("could not connect to server \"%s\"", remote->server),
+					 errdetail("There was no answer within %d seconds.", timeout)));
+		wait_until(remote, status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_CONNECTED, left);
 		status = PQconnectPoll(remote->conn);
 	}
 	if (PQstatus(remote->conn) != CONNECTION_OK)
@@ -172,7 +195,7 @@ remote_connect(const char *server)
 	}
 	PG_TRY();
 	{
-		poll_connection(remote);
+		poll_connection(remote, login.timeout);
 		if (login.password_needed && !PQconnectionUsedPassword(remote->conn))
 			ereport(ERROR,
 					(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
@@ -184,10 +207,8 @@ remote_connect(const char *server)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("server \"%s\" is older than PostgreSQL 13", server)));
-		if (remote_version(remote) >= 140000)
-			remote_execute(remote, session_settings);
-		else
-			remote_execute(remote, pnstrdup(session_settings, strrchr(session_settings, ';') - session_settings));
+		remote_execute(remote, session_settings);
+		remote->notices = remote_query(remote, check_interval_query, 0, NULL)->n_rows > 0;
 	}
 	PG_CATCH();
 	{
@@ -211,7 +232,7 @@ send_cancel(PGconn *conn)
 }
 
 /*
- * Closes the connection; throws nothing.  With cancel the remote is told to stop
+ * Closes the connection; throws nothing.  With cancel the remote is made to stop
  * what it is doing.
  */
 void
@@ -221,7 +242,7 @@ remote_disconnect(Remote *remote, bool cancel)
 		return;
 	if (remote->buffer != NULL)
 		PQfreemem(remote->buffer);
-	if (cancel && PQstatus(remote->conn) == CONNECTION_OK && PQtransactionStatus(remote->conn) == PQTRANS_ACTIVE)
+	if (cancel && !remote->notices && PQstatus(remote->conn) == CONNECTION_OK && PQtransactionStatus(remote->conn) == PQTRANS_ACTIVE)
 		send_cancel(remote->conn);
 	PQfinish(remote->conn);
 	ReleaseExternalFD();

@@ -16,6 +16,7 @@ typedef struct MirrorLogin
 	const char **keywords;
 	const char **values;
 	List	   *secrets;		/* values that no message may show */
+	int			timeout;		/* for connecting, in seconds; 0: none */
 	bool		password_needed;	/* only a password that the remote asks for will do */
 } MirrorLogin;
 

@@ -15,7 +15,7 @@ from lsst.daf.butler import CollectionType, MissingDatasetTypeError, Timespan
 from lsst.daf.butler.registry import CollectionTypeError, MissingCollectionError, OrphanedRecordError
 
 import butlerkit as kit
-from butlerkit import CAM, TAG, calexp_ids, coadd_ids, raw_ids
+from butlerkit import CAM, TAG, calexp_ids, raw_ids
 from test_obscore import Watched, new_database
 
 pytestmark = pytest.mark.filterwarnings("ignore::lsst.daf.butler.registry.obscore.RegionTypeWarning")
@@ -24,7 +24,7 @@ RUNS = ["runs/a", "runs/b", "runs/c 'quoted' 100%", "runs/d"]
 CHAINS = ["outer", "inner", "innermost"]
 # A glob, a chain of chains, a tag that is in a chain, too, and a name that comes and goes.
 COLLECTIONS = ["outer", "new/*", TAG, "now and then", "runs/a"]
-TYPES = ["raw", "calexp", "deepCoadd", "visitTable", "settings", "flat"]
+TYPES = ["raw", "calexp", "flat", "settings"]
 DETECTORS = [0, 1, 3]
 EXPOSURES = [0, 1, 3, 8, 14]  # the last two without a visit
 VISITS = range(4)
@@ -37,8 +37,7 @@ def configuration(**changes):
 
 def data_ids(name):
     return {
-        "raw": raw_ids(EXPOSURES, DETECTORS), "calexp": calexp_ids(VISITS, DETECTORS), "deepCoadd": coadd_ids(range(2)),
-        "visitTable": [{**CAM, "visit": 2000 + v} for v in VISITS], "settings": [{}],
+        "raw": raw_ids(EXPOSURES, DETECTORS), "calexp": calexp_ids(VISITS, DETECTORS), "settings": [{}],
         "flat": [{**CAM, "detector": d, "physical_filter": "g_01"} for d in DETECTORS],
     }[name]
 
@@ -342,7 +341,7 @@ def altered(config, number):
     types = dict(config["dataset_types"])
     types["calexp"] = types["calexp"] | {"obs_id_fmt": f"{number}/{{records[visit].name}}"}
     if number % 2:
-        del types["visitTable"]
+        del types["flat"]
     columns = config["extra_columns"] | ({"number": number} if number % 3 else {})
     return config | {"dataset_types": types, "extra_columns": columns}
 

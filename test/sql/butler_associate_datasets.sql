@@ -119,6 +119,22 @@ ALTER TABLE biases ALTER timespan TYPE text;
 SELECT * FROM catreg.certify_datasets('biases', 'calib', 'registry');
 SELECT count(*) FROM certified WHERE collection = 'calib';
 
+\echo rows are looked up by their keys, though there are no statistics
+INSERT INTO registry.detector SELECT 'Cam', d FROM generate_series(10, 1009) d;
+CREATE TABLE many AS SELECT 'Cam' AS instrument, d AS detector, v AS visit FROM generate_series(10, 1009) d, generate_series(1, 2) v;
+CREATE TABLE made AS SELECT dataset_id FROM catreg.ingest_datasets('many', 'src', 'many', 'error', 'registry', create_run => true);
+INSERT INTO registry.collection (name, type) VALUES ('many/tag', 2);
+SELECT count(*) FROM catreg.associate_datasets('made', 'many/tag', registry => 'registry');
+-- of 2000 each a few rows are read, and not each for each
+BEGIN;
+SELECT status, count(*) FROM catreg.associate_datasets('made', 'many/tag', registry => 'registry') GROUP BY 1;
+SELECT relname, seq_tup_read + idx_tup_fetch < 20000 AS few FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname IN ('dataset', 'dataset_tags_00000002') ORDER BY 1;
+COMMIT;
+BEGIN;
+SELECT status, count(*) FROM catreg.ingest_datasets('many', 'src', 'many', 'ignore', 'registry') GROUP BY 1;
+SELECT relname, seq_tup_read + idx_tup_fetch < 20000 AS few FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname = 'dataset_tags_00000002';
+COMMIT;
+
 \echo frozen collections refuse
 SELECT catreg.freeze_collections('{tag}', 'registry');
 SELECT * FROM catreg.disassociate_datasets('others', 'tag', 'registry');
@@ -126,6 +142,6 @@ SELECT * FROM catreg.associate_datasets('again', 'tag', 'replace', 'registry');
 SELECT catreg.thaw_collections('{tag}', 'registry');
 
 DROP VIEW tagged, certified, known;
-DROP TABLE batch, again, others, both_of, bad, biases;
+DROP TABLE batch, again, others, both_of, bad, biases, many, made;
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;

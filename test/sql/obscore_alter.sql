@@ -70,6 +70,19 @@ SELECT obscore, own_table FROM catreg.obscore;
 SELECT count(*) FROM catreg.obscore_journal;
 SELECT name, triggers FROM catreg.status;
 
+\echo indexes that somebody has added, where their columns stay
+CREATE INDEX "mine, DESC" ON registry.kept (t_min DESC, s_ra) WHERE calib_level = 2;
+CREATE UNIQUE INDEX ON registry.kept (registry_dataset_id, lower(obs_id)) INCLUDE (t_max) WITH (fillfactor = 70);
+CREATE INDEX goes ON registry.kept ((lsst_run || obs_id));
+SELECT catreg.alter_obscore('registry.kept', replace(replace(:'config', '{"r": "lsst_run"}', '{"t": ["t_min", "t_max"]}'), '"lsst_run"', '"run"')::json);
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'registry' AND tablename = 'kept' ORDER BY indexname;
+-- one that is now the configuration's is not there twice
+CREATE INDEX exposed ON registry.kept (t_exptime);
+SELECT catreg.alter_obscore('registry.kept', replace(:'config', '{"r": "lsst_run"}', '{"e": "t_exptime", "r": "lsst_run"}')::json);
+SELECT indexname FROM pg_indexes WHERE schemaname = 'registry' AND tablename = 'kept' ORDER BY indexname;
+SELECT catreg.alter_obscore('registry.kept', :'config');
+SELECT indexname FROM pg_indexes WHERE schemaname = 'registry' AND tablename = 'kept' ORDER BY indexname;
+
 \echo what is refused leaves all as it was
 SELECT catreg.alter_obscore('registry.kept', '{"collection_type": "RUN"}');
 SELECT catreg.alter_obscore('registry.kept', replace(:'config', '"RUN"', '"CHAINED"')::json);

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -165,6 +166,15 @@ $local->psql('postgres', q{SELECT * FROM catreg.refresh_mirror('mirror')}, stder
 like($err, qr/table "source.late" does not exist on server "remote".*drop table "mirror.late" here/s, 'a dropped table is an error');
 $local->safe_psql('postgres', q{DROP TABLE mirror.late; SELECT * FROM catreg.refresh_mirror('mirror')});
 
+# a host that does not answer
+my $silent = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die 'cannot listen';
+$local->safe_psql('postgres', q{CREATE SERVER silent FOREIGN DATA WRAPPER catreg OPTIONS (host '127.0.0.1', port '} . $silent->sockport . q{', connect_timeout '2');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER silent});
+$local->psql('postgres', q{SELECT catreg.create_mirror('silent', 'source', 'own')}, stderr => \$err);
+like($err, qr/could not connect to server "silent".*no answer within 2 seconds/s, 'connect_timeout');
+$local->psql('postgres', q{SET statement_timeout = '300ms'; SELECT catreg.create_mirror('silent', 'source', 'own')}, stderr => \$err);
+like($err, qr/canceling statement due to statement timeout/, 'statement_timeout while connecting');
+
 # --------------------------------------------------------------- passwords
 
 $remote->safe_psql('postgres', q{
@@ -198,6 +208,9 @@ $remote->reload;
 $local->safe_psql('postgres', q{ALTER USER MAPPING FOR somebody SERVER tcp OPTIONS (SET password 'wrong horse battery')});
 refused('a wrong password', qr/could not connect to server "tcp".*password authentication failed/s);
 $local->safe_psql('postgres', q{ALTER USER MAPPING FOR somebody SERVER tcp OPTIONS (SET password 'correct horse battery')});
+$local->safe_psql('postgres', q{ALTER SERVER tcp OPTIONS (SET dbname 'the correct horse battery')});
+refused('a message of the remote that has the password in it', qr/database "the \*\*\*" does not exist/);
+$local->safe_psql('postgres', q{ALTER SERVER tcp OPTIONS (SET dbname 'postgres')});
 $local->safe_psql('postgres', $create);
 is(contents_of($local, 'own'), contents_of($remote, 'source'), 'the right one');
 $local->psql('postgres', q{SELECT * FROM catreg.refresh_mirror('own')}, stderr => \$err);
@@ -207,7 +220,7 @@ like($err, qr/must be owner of mirror "own"/, 'nor drops it');
 $local->psql('postgres', q{SET ROLE somebody; SELECT catreg.drop_mirror('mirror')}, stderr => \$err);
 like($err, qr/must be owner of mirror "mirror"/, 'nor the other way round');
 is($local->safe_psql('postgres', q{SELECT count(*) FROM pg_user_mappings m, catreg.status s, catreg.mirror x WHERE s::text || x::text ~ ('hor' || 'se')}), '0', 'no view shows a password');
-unlike(slurp_file($local->logfile) =~ s/^.*USER MAPPING.*$//mgr, qr/horse/, 'no log does, but for the statement that sets it');
+unlike(slurp_file($local->logfile) =~ s/^.*(USER MAPPING|ALTER SERVER).*$//mgr, qr/horse/, 'no log does, but for the statement that sets it');
 $local->safe_psql('postgres', q{SET ROLE somebody; SELECT catreg.drop_mirror('own')});
 
 # --------------------------------------------------------------- a full disk
