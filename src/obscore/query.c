@@ -145,45 +145,24 @@ position_of(const Obscore *obscore, const char *tags)
 }
 
 /*
- * The columns of a data id, in the order by which all of them are sorted: those
- * that tell most rows apart first.  A dataset type without dimensions has one.
- */
-static char *
-sorting_keys(const ObscoreSelect *select, const char *alias)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int i = list_length(select->type->required) - 1; i >= 0; i--)
-		appendStringInfo(&text, "%s.%s, ", alias, quote_identifier(list_nth(select->type->required, i)));
-	appendStringInfo(&text, "%s.dataset_type_id", alias);
-	return text.data;
-}
-
-/*
  * The members of a find-first table: of all datasets of a data id the one whose
- * collection comes first.  Of all tags they are found by one sort (see
- * obscore_write_members() for its DISTINCT ON), of a few by looking for better ones.
+ * collection comes first.
  */
 static void
 write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
 {
+	bool		whole = source == NULL;
 	const char *tags = query_relation(select->type->tags);
-	const char *runs = select->needs_run ? run_joins(obscore->registry) : "";
+	const char *same = obscore_same_keys(obscore, select, "y", "x");
 
-	if (source == NULL)
-	{
-		appendStringInfo(text, " FROM %s x%s%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-						 " ORDER BY %s, p.position",
-						 tags, path_join(obscore, "p", "x"), runs, select->type->id, sorting_keys(select, "x"));
-		return;
-	}
-	appendStringInfo(text, " FROM %s x%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND %s IS NOT NULL"
-					 " AND NOT EXISTS (SELECT FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " AND %s AND %s OPERATOR(pg_catalog.<) %s)",
-					 source, runs, select->type->id, position_of(obscore, "x"),
-					 tags, select->type->id, obscore_same_keys(obscore, select, "y", "x"),
-					 position_of(obscore, "y"), position_of(obscore, "x"));
+	appendStringInfo(text, " FROM %s x%s%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT,
+					 whole ? tags : source, whole ? path_join(obscore, "p", "x") : "",
+					 select->needs_run ? run_joins(obscore->registry) : "", select->type->id);
+	if (!whole)
+		appendStringInfo(text, " AND %s IS NOT NULL", position_of(obscore, "x"));
+	appendStringInfo(text, " AND NOT EXISTS (SELECT FROM %s y%s WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND %s AND %s OPERATOR(pg_catalog.<) %s)",
+					 tags, whole ? path_join(obscore, "q", "y") : "", select->type->id, same,
+					 whole ? "q.position" : position_of(obscore, "y"), whole ? "p.position" : position_of(obscore, "x"));
 }
 
 static void
@@ -210,10 +189,7 @@ obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSele
 {
 	ListCell   *cell;
 
-	appendStringInfoString(text, "SELECT ");
-	if (obscore->find_first && source == NULL)
-		appendStringInfo(text, "DISTINCT ON (%s) ", sorting_keys(select, "x"));
-	appendStringInfoString(text, "x.dataset_id");
+	appendStringInfoString(text, "SELECT x.dataset_id");
 	foreach(cell, select->type->required)
 		appendStringInfo(text, ", x.%s", quote_identifier(lfirst(cell)));
 	if (select->needs_run)
