@@ -93,18 +93,28 @@ def client_calls(options):
     for repository in repositories.values():
         harness.drop(repository.uri.rsplit("/", 1)[1])
 
-    harness.heading(f"Client calls, {visits * 10:,} datasets each: microseconds a dataset")
-    calls = list(results["no ObsCore"][0])
+    for what in ("wall", "CPU of client and backend"):
+        show_calls(what, f"Client calls, {visits * 10:,} datasets each: microseconds a dataset, {what}", results)
+
+
+def show_calls(what, heading, results):
+    harness.heading(heading)
+    calls = [call for kind, call in results["no ObsCore"][0] if kind == what]
     harness.table(["call", *results], [
-        (call, *(harness.spread([r[call] for r in rows], 0) for rows in results.values())) for call in calls])
+        (call, *(harness.spread([r[what, call] for r in rows], 0) for rows in results.values())) for call in calls])
     harness.say()
     harness.table(["ratio of medians to no ObsCore", *list(results)[1:]], [
-        (call, *(harness.ratio(middle(rows, call), middle(results["no ObsCore"], call))
+        (call, *(harness.ratio(middle(rows, (what, call)), middle(results["no ObsCore"], (what, call)))
                  for way, rows in results.items() if way != "no ObsCore")) for call in calls])
 
 
 def middle(rows, call):
     return statistics.median(row[call] for row in rows)
+
+
+def backends(database):
+    with harness.Session("postgres") as session:
+        return [int(pid) for pid in session.run(f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}'")]
 
 
 def measure_calls(repository, visits, options):
@@ -114,11 +124,18 @@ def measure_calls(repository, visits, options):
     with harness.copy(repository.uri.rsplit("/", 1)[1]) as database:
         with repository.copied(f"{harness.URI}/{database}", folder).client() as butler:
             registry = butler.registry
+            pids = []
+
+            def cpu():
+                return time.process_time() + sum(map(harness.cpu_seconds, pids))
 
             def timed(what, number, call):
+                pids[:] = pids or backends(database)
                 start = time.perf_counter()
+                spent = cpu()
                 answer = call()
-                took[what] = (time.perf_counter() - start) / number * 1e6
+                took["CPU of client and backend", what] = (cpu() - spent) / number * 1e6
+                took["wall", what] = (time.perf_counter() - start) / number * 1e6
                 return answer
 
             kinds = [("calexp", kit.calexp_ids(range(visits), range(10)), "runs/a", "runs/b"),
