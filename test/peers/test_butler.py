@@ -5,6 +5,7 @@ queryDatasetTypes(), query.datasets(find_first=True), findDataset() and
 getCollectionSummary(), over random registries with nested chains.
 """
 
+import os
 import random
 import re
 import subprocess
@@ -402,9 +403,9 @@ def test_frozen_after_restore(fresh, server_uri, tmp_path):
     "pg_dump takes what is frozen along."
     butler, sql, _ = fresh
     sql.execute("SELECT catreg.freeze_collections('{runs/a,chain/1}', 'own')")
-    source = sql.info.dsn
     uri = f"postgresql://{sql.info.user}@{sql.info.host}:{sql.info.port}/{sql.info.dbname}"
-    subprocess.run(["pg_dump", "-Fc", "-f", tmp_path / "dump", uri], check=True)
+    subprocess.run(["pg_dump", "-Fc", "-f", tmp_path / "dump", uri], check=True,
+                   env={**os.environ, "PGPASSWORD": sql.info.password or ""})
     with new_database(server_uri, template="template0", extensions=()) as restored:
         subprocess.run(["pg_restore", "-d", restored, "--exit-on-error", tmp_path / "dump"], check=True)
         with psycopg.connect(restored, autocommit=True) as connection:
@@ -414,4 +415,3 @@ def test_frozen_after_restore(fresh, server_uri, tmp_path):
             assert names == {"runs/a", "chain/1"}
             connection.execute("DELETE FROM own.dataset_location")
             connection.execute("DELETE FROM own.dataset WHERE run_id = (SELECT collection_id FROM own.collection WHERE name = 'runs/a')")
-    assert source
