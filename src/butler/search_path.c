@@ -99,6 +99,22 @@ compare_texts(Datum a, Datum b)
 	return order != 0 ? order : left_size - right_size;
 }
 
+/*
+ * The order of Collection.key, whose type is that of search_path_key_type().
+ */
+int
+search_path_compare_keys(Oid key_type, Datum a, Datum b)
+{
+	int64		left;
+	int64		right;
+
+	if (key_type == TEXTOID)
+		return compare_texts(a, b);
+	left = DatumGetInt64(a);
+	right = DatumGetInt64(b);
+	return left < right ? -1 : left > right;
+}
+
 static uint32
 hash_text(const void *key, Size size)
 {
@@ -201,20 +217,14 @@ add_once(Search *search, const Collection *collection)
 }
 
 static int
-compare_keys(const void *a, const void *b, void *arg)
+compare_collections(const void *a, const void *b, void *arg)
 {
 	const Collection *left = a;
 	const Collection *right = b;
-	int64		left_number;
-	int64		right_number;
 
 	if ((left->type == COLLECTION_CHAINED) != (right->type == COLLECTION_CHAINED))
 		return left->type == COLLECTION_CHAINED ? 1 : -1;
-	if (*(const Oid *) arg == TEXTOID)
-		return compare_texts(left->key, right->key);
-	left_number = DatumGetInt64(left->key);
-	right_number = DatumGetInt64(right->key);
-	return left_number < right_number ? -1 : left_number > right_number;
+	return search_path_compare_keys(*(const Oid *) arg, left->key, right->key);
 }
 
 /*
@@ -254,7 +264,7 @@ select_matches(const Search *search, const Wildcard *wildcard)
 		matches = both;
 	}
 	if (matches->n > 1)
-		qsort_arg(matches->collections, matches->n, sizeof(Collection), compare_keys, &key_type);
+		qsort_arg(matches->collections, matches->n, sizeof(Collection), compare_collections, &key_type);
 	return matches;
 }
 

@@ -318,9 +318,28 @@ query_return(const QueryUser *before)
 }
 
 /*
+ * Goes on with the rights of the owner of one of catreg's own tables, which no
+ * client may write himself.  Returns the table, for query_close_own_table().
+ */
+Relation
+query_open_own_table(const char *table, LOCKMODE mode, QueryUser *before)
+{
+	Relation	own = table_openrv(makeRangeVar("catreg", pstrdup(table), -1), mode);
+
+	query_become(RelationGetForm(own)->relowner, before);
+	return own;
+}
+
+void
+query_close_own_table(Relation own, const QueryUser *before)
+{
+	query_return(before);
+	table_close(own, NoLock);
+}
+
+/*
  * Executes a statement about one of catreg's tables of definitions with the rights
- * of that table's owner; no client may write there himself.  Returns the number of
- * rows.
+ * of that table's owner.  Returns the number of rows.
  */
 uint64
 query_execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
@@ -331,13 +350,11 @@ query_execute_on_definitions(const char *table, const char *text, int nargs, Oid
 	uint64		n_rows;
 
 	SPI_connect();
-	definitions = table_openrv(makeRangeVar("catreg", pstrdup(table), -1), RowExclusiveLock);
-	query_become(RelationGetForm(definitions)->relowner, &before);
+	definitions = query_open_own_table(table, RowExclusiveLock, &before);
 	if (SPI_execute_with_args(text, nargs, types, values, nulls, false, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", text);
 	n_rows = SPI_processed;
-	query_return(&before);
-	table_close(definitions, NoLock);
+	query_close_own_table(definitions, &before);
 	SPI_finish();
 	return n_rows;
 }

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "storage/lockdefs.h"
+#include "utils/relcache.h"
 #include "utils/tuplestore.h"
 
 /* Every saved plan of the module; with a relation's OID it is a plan's key. */
@@ -52,6 +53,8 @@ extern void query_register_rows(const char *name, TupleDesc desc,
 								Tuplestorestate *rows, uint64 n_rows);
 extern void query_become(Oid role, QueryUser *before);
 extern void query_return(const QueryUser *before);
+extern Relation query_open_own_table(const char *table, LOCKMODE mode, QueryUser *before);
+extern void query_close_own_table(Relation own, const QueryUser *before);
 extern uint64 query_execute_on_definitions(const char *table, const char *text, int nargs,
 										   Oid *types, Datum *values, const char *nulls);
 extern const char *query_relation(Oid relid);

@@ -18,18 +18,14 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "core/compat.h"
@@ -71,10 +67,10 @@ obscore_lock_writer(Oid table)
 void
 obscore_note_change(const Obscore *obscore, Oid relid, const char *changed, ObscoreChange change)
 {
-	Relation	journal = table_openrv(makeRangeVar("catreg", "obscore_journal", -1), RowExclusiveLock);
+	Relation	journal;
 	QueryUser	before;
 
-	query_become(RelationGetForm(journal)->relowner, &before);
+	journal = query_open_own_table("obscore_journal", RowExclusiveLock, &before);
 	if (changed == NULL)
 		query_execute(psprintf("INSERT INTO catreg.obscore_journal (obscore, relation) VALUES (%u, %u)",
 							   obscore->table, relid));
@@ -82,8 +78,7 @@ obscore_note_change(const Obscore *obscore, Oid relid, const char *changed, Obsc
 		query_execute(psprintf("INSERT INTO catreg.obscore_journal (obscore, relation, change, changed)"
 							   " SELECT %u, %u, %d, pg_catalog.to_jsonb(r) FROM %s r",
 							   obscore->table, relid, change, changed));
-	query_return(&before);
-	table_close(journal, NoLock);
+	query_close_own_table(journal, &before);
 }
 
 /* ------------------------------------------------------------- alter_obscore */
@@ -256,14 +251,14 @@ apply_noted(const Obscore *obscore, Oid old, Oid relid, ObscoreChange change)
 {
 	char	   *changed = psprintf("(SELECT (pg_catalog.jsonb_populate_record(NULL::%s, j.changed)).* FROM " NOTED_ROWS " j)",
 								   query_relation(relid));
-	Relation	journal = table_openrv(makeRangeVar("catreg", "obscore_journal", -1), AccessShareLock);
+	Relation	journal;
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
 	TupleDesc	desc;
 	uint64		n;
 	QueryUser	before;
 	ListCell   *cell;
 
-	query_become(RelationGetForm(journal)->relowner, &before);
+	journal = query_open_own_table("obscore_journal", AccessShareLock, &before);
 	n = butler_select(SELECT_LATEST,
 					  psprintf("SELECT j.changed FROM catreg.obscore_journal j WHERE j.obscore OPERATOR(pg_catalog.=) %u"
 							   " AND j.relation OPERATOR(pg_catalog.=) %u AND j.change OPERATOR(pg_catalog.=) %d",
@@ -272,8 +267,7 @@ apply_noted(const Obscore *obscore, Oid old, Oid relid, ObscoreChange change)
 	for (uint64 i = 0; i < n; i++)
 		tuplestore_puttuple(rows, SPI_tuptable->vals[i]);
 	SPI_freetuptable(SPI_tuptable);
-	query_return(&before);
-	table_close(journal, NoLock);
+	query_close_own_table(journal, &before);
 	query_register_rows(NOTED_ROWS, desc, rows, n);
 	foreach(cell, obscore->selects)
 		obscore_apply_change(obscore, lfirst(cell), relid, changed, change);
@@ -285,16 +279,15 @@ apply_noted(const Obscore *obscore, Oid old, Oid relid, ObscoreChange change)
 static uint64
 noted_relations(Oid old)
 {
-	Relation	journal = table_openrv(makeRangeVar("catreg", "obscore_journal", -1), AccessShareLock);
+	Relation	journal;
 	QueryUser	before;
 	uint64		n;
 
-	query_become(RelationGetForm(journal)->relowner, &before);
+	journal = query_open_own_table("obscore_journal", AccessShareLock, &before);
 	n = butler_select(SELECT_LATEST,
 					  psprintf("SELECT DISTINCT j.relation::pg_catalog.oid, j.change::pg_catalog.int4 FROM catreg.obscore_journal j"
 							   " WHERE j.obscore OPERATOR(pg_catalog.=) %u ORDER BY 1, 2", old), 0, NULL, NULL);
-	query_return(&before);
-	table_close(journal, NoLock);
+	query_close_own_table(journal, &before);
 	return n;
 }
 

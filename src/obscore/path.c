@@ -16,7 +16,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "butler/wildcard.h"
@@ -73,29 +72,10 @@ obscore_resolve_path(const Obscore *obscore, SelectSnapshot snapshot)
 	return path;
 }
 
-static int
-compare_keys(Datum a, Datum b, bool by_name)
-{
-	int64		left;
-	int64		right;
-
-	if (by_name)
-	{
-		const text *x = DatumGetTextPP(a);
-		const text *y = DatumGetTextPP(b);
-		int			order = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(VARSIZE_ANY_EXHDR(x), VARSIZE_ANY_EXHDR(y)));
-
-		return order != 0 ? order : (int) VARSIZE_ANY_EXHDR(x) - (int) VARSIZE_ANY_EXHDR(y);
-	}
-	left = DatumGetInt64(a);
-	right = DatumGetInt64(b);
-	return left < right ? -1 : left > right;
-}
-
 typedef struct Sorting
 {
 	const SearchPath *path;
-	bool		by_name;
+	Oid			key_type;
 } Sorting;
 
 static int
@@ -103,8 +83,8 @@ compare_places(const void *a, const void *b, void *arg)
 {
 	const Sorting *sorting = arg;
 
-	return compare_keys(sorting->path->collections[*(const int *) a].key,
-						sorting->path->collections[*(const int *) b].key, sorting->by_name);
+	return search_path_compare_keys(sorting->key_type, sorting->path->collections[*(const int *) a].key,
+									sorting->path->collections[*(const int *) b].key);
 }
 
 /*
@@ -133,7 +113,7 @@ obscore_path_now(const Obscore *obscore)
 		query_become(obscore->owner, &before);
 		old = MemoryContextSwitchTo(context);
 		sorting.path = obscore_resolve_path(obscore, SELECT_LATEST);
-		sorting.by_name = search_path_key_type(obscore->registry) == TEXTOID;
+		sorting.key_type = search_path_key_type(obscore->registry);
 		known->n = sorting.path->n;
 		known->sorted = palloc_extended(sizeof(Collection) * Max(known->n, 1), MCXT_ALLOC_HUGE);
 		known->positions = palloc_extended(sizeof(int) * Max(known->n, 1), MCXT_ALLOC_HUGE);
@@ -167,14 +147,14 @@ int
 obscore_path_position(const Obscore *obscore, Datum key)
 {
 	const ObscorePath *path = obscore_path_now(obscore);
-	bool		by_name = get_typlen(obscore->registry->collection_type) == -1;
+	Oid			key_type = search_path_key_type(obscore->registry);
 	int			low = 0;
 	int			high = path->n - 1;
 
 	while (low <= high)
 	{
 		int			middle = low + (high - low) / 2;
-		int			order = compare_keys(key, path->sorted[middle].key, by_name);
+		int			order = search_path_compare_keys(key_type, key, path->sorted[middle].key);
 
 		if (order == 0)
 			return path->positions[middle];
