@@ -107,6 +107,9 @@ extern void ingest_read(Ingest *ingest);
 extern void ingest_check_data_ids(Ingest *ingest);
 extern void ingest_find_existing(Ingest *ingest);
 
+/* ingest_remove.c */
+extern void ingest_remove(Ingest *ingest);
+
 /* ingest_store.c */
 extern void ingest_store(Ingest *ingest);
 

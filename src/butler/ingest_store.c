@@ -3,7 +3,7 @@
  * src/butler/ingest_store.c
  *	  Writes a batch of datasets into the registry's tables.
  *
- * In the client's order: what is replaced leaves, then datasets, summaries, tags,
+ * In the client's order: what is replaced leaves (ingest_remove.c), then datasets, summaries, tags,
  * locations and the files' records.  Each index is fed in its own order, so that
  * two sessions that write the same keys wait for one another in that order, and
  * never in a circle.
@@ -25,7 +25,6 @@
 #include "butler/ingest.h"
 #include "sky/leap_seconds.h"
 
-#define IDS_NAME "catreg_ids"
 /* 1858-11-17, from which on days of MJD are counted, as a Julian day number */
 #define MJD_0_JDATE 2400001
 #define UNIX_EPOCH_OFFSET ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC)
@@ -180,76 +179,6 @@ store_records(Ingest *ingest)
 	table_writer_end(&table);
 }
 
-/* The ids, with their datastores' names if there are files, of datasets. */
-static KeySet *
-ids_of(const Ingest *ingest, IngestStatus status)
-{
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	KeySet	   *ids = key_set_create(status == INGEST_REWRITTEN ? 2 : 1, types);
-
-	for (int64 i = 0; i < key_set_count(ingest->data_ids); i++)
-	{
-		IngestDataset *dataset = &ingest->datasets[i];
-		Datum		key[2];
-		bool		found;
-
-		if (dataset->status != status)
-			continue;
-		key[0] = UUIDPGetDatum(status == INGEST_REPLACED ? &dataset->replaced : &dataset->id);
-		if (status == INGEST_REWRITTEN)
-			key_set_get(ingest->datastores, dataset->datastore, &key[1]);
-		(void) key_set_add(ids, key, &found);
-	}
-	return ids;
-}
-
-/*
- * Removes datasets as pruneDatasets(purge=True, unstore=True) does it, up to the
- * point at which the client empties the trash.
- */
-static void
-remove_replaced(Ingest *ingest)
-{
-	KeySet	   *ids = ids_of(ingest, INGEST_REPLACED);
-	const char *schema = ingest->registry->schema;
-	Oid			locations = registry_table(ingest->registry, "dataset_location");
-
-	key_set_register(ids, IDS_NAME);
-	/* in one order, so that two sessions do not wait in a circle */
-	bulk_execute(psprintf("SELECT d.id FROM %s.dataset d JOIN " IDS_NAME " i ON i.c1 OPERATOR(pg_catalog.=) d.id "
-						  "ORDER BY d.id FOR UPDATE OF d", schema));
-	if (OidIsValid(locations))
-	{
-		bulk_execute(psprintf("INSERT INTO %s.dataset_location_trash (datastore_name, dataset_id) "
-							  "SELECT l.datastore_name, l.dataset_id FROM %s.dataset_location l "
-							  "JOIN " IDS_NAME " i ON i.c1 OPERATOR(pg_catalog.=) l.dataset_id ON CONFLICT DO NOTHING",
-							  schema, schema));
-		bulk_execute(psprintf("DELETE FROM %s.dataset_location l USING " IDS_NAME " i "
-							  "WHERE i.c1 OPERATOR(pg_catalog.=) l.dataset_id", schema));
-	}
-	bulk_execute(psprintf("DELETE FROM %s.dataset d USING " IDS_NAME " i WHERE i.c1 OPERATOR(pg_catalog.=) d.id", schema));
-	key_set_unregister(ids, IDS_NAME);
-}
-
-/*
- * Makes room for the files of datasets that stay.  The old ones cannot go through
- * the trash: it goes by dataset ids.
- */
-static void
-remove_rewritten(Ingest *ingest)
-{
-	KeySet	   *ids = ids_of(ingest, INGEST_REWRITTEN);
-
-	key_set_register(ids, IDS_NAME);
-	bulk_execute(psprintf("SELECT d.id FROM %s.dataset d JOIN " IDS_NAME " i ON i.c1 OPERATOR(pg_catalog.=) d.id "
-						  "ORDER BY d.id FOR NO KEY UPDATE OF d", ingest->registry->schema));
-	bulk_execute(psprintf("DELETE FROM %s f USING " IDS_NAME " i WHERE i.c1 OPERATOR(pg_catalog.=) f.dataset_id",
-						  query_relation(ingest->records)));
-	bulk_execute(psprintf("INSERT INTO %s (datastore_name, dataset_id) SELECT i.c2, i.c1 FROM " IDS_NAME " i "
-						  "ORDER BY 1, 2 ON CONFLICT DO NOTHING", query_relation(ingest->locations)));
-	key_set_unregister(ids, IDS_NAME);
-}
-
 /*
  * Writes the datasets.  SPI must be connected.
  */
@@ -258,10 +187,7 @@ ingest_store(Ingest *ingest)
 {
 	bool		progress;
 
-	if (ingest->n_replaced > 0)
-		remove_replaced(ingest);
-	if (ingest->n_rewritten > 0)
-		remove_rewritten(ingest);
+	ingest_remove(ingest);
 	progress = progress_begin(ingest->registry->dataset);
 	if (ingest->n_new + ingest->n_replaced > 0)
 	{

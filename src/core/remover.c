@@ -13,6 +13,8 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "executor/executor.h"
@@ -22,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "core/foreign_key.h"
@@ -124,4 +127,24 @@ remover_refusal(const RemoverTarget *target)
 				(errmsg_internal("catreg: rows of table \"%s\" are deleted by plain DELETE: %s",
 								 get_rel_name(target->table), refusal)));
 	return refusal;
+}
+
+/*
+ * Deletes rows that the caller has locked FOR UPDATE, without firing triggers:
+ * remover_refusal() has found nothing against it.
+ */
+void
+remover_delete(Oid table, ItemPointerData *tids, uint64 n)
+{
+	Relation	rel = table_open(table, RowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		simple_table_tuple_delete(rel, &tids[i], snapshot);
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
 }

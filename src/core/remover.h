@@ -27,5 +27,6 @@ typedef struct RemoverTarget
 } RemoverTarget;
 
 extern const char *remover_refusal(const RemoverTarget *target);
+extern void remover_delete(Oid table, ItemPointerData *tids, uint64 n);
 
 #endif							/* CATREG_REMOVER_H */
