@@ -203,7 +203,8 @@ index_feed_collect(IndexFeed *feed, Size memory)
 			offset += TupleDescAttr(desc, i)->attlen;
 		}
 	}
-	else if (feed->index->rd_rel->relam == BTREE_AM_OID)
+	else if (feed->index->rd_rel->relam == BTREE_AM_OID &&
+			 feed->index->rd_indam->aminsert == btinsert)
 		/* duplicates are found by the index itself, with its own message */
 		feed->sort = tuplesort_begin_index_btree(feed->heap, feed->index, false,
 												 false, (int) Max(memory / 1024, 64),
@@ -374,15 +375,11 @@ drain_sorted(IndexFeed *feed)
 	IndexTuple	entry;
 	uint64		n_entries = 0;
 
+	/* as btinsert() would, which makes the tuple from the values */
 	tuplesort_performsort(feed->sort);
 	while ((entry = tuplesort_getindextuple(feed->sort, true)) != NULL)
 	{
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
-
-		index_deform_tuple(entry, RelationGetDescr(feed->index), values, nulls);
-		index_insert(feed->index, values, nulls, &entry->t_tid, feed->heap,
-					 feed->check, false, feed->info);
+		_bt_doinsert(feed->index, entry, feed->check, false, feed->heap);
 		if (++n_entries % 1024 == 0)
 		{
 			CHECK_FOR_INTERRUPTS();
