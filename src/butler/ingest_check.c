@@ -181,10 +181,40 @@ check_dimension(Ingest *ingest, DimensionKeys *keys)
 }
 
 /*
+ * Checks that the values of a dimension of pixels are pixels.
+ */
+static void
+check_pixels(const Ingest *ingest, int place)
+{
+	const char *name = ingest->dimensions.names[place];
+	Datum		data_id[MAX_DIMENSIONS];
+	int64		first;
+	int64		end;
+
+	if (ingest->dimensions.types[place] != INT8OID ||
+		!universe_pixels(ingest->registry->universe, name, &first, &end))
+		return;
+	for (int64 i = 0; i < key_set_count(ingest->data_ids); i++)
+	{
+		int64		pixel;
+
+		CHECK_FOR_INTERRUPTS();
+		key_set_get(ingest->data_ids, i, data_id);
+		pixel = DatumGetInt64(data_id[place]);
+		if (pixel < first || pixel >= end)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("dimension \"%s\" has no pixel " INT64_FORMAT, name, pixel),
+					 errdetail("Its pixels are " INT64_FORMAT " to " INT64_FORMAT ". The data id is %s.",
+							   first, end - 1, data_id_text(&ingest->dimensions, data_id))));
+	}
+}
+
+/*
  * Checks that each data id has its dimensions' records, and keeps them from being
  * removed.
  *
- * Error: foreign_key_violation.
+ * Errors: foreign_key_violation; numeric_value_out_of_range for a pixel.
  */
 void
 ingest_check_data_ids(Ingest *ingest)
@@ -195,6 +225,8 @@ ingest_check_data_ids(Ingest *ingest)
 
 		if (init_keys(&keys, ingest, ingest->dimensions.names[i]))
 			check_dimension(ingest, &keys);
+		else
+			check_pixels(ingest, i);
 	}
 }
 

@@ -25,6 +25,9 @@ name_in(const List *names, const char *name)
 	return false;
 }
 
+/* The pixels of a finer level than sphgeom has would not be numbered in 64 bits. */
+#define MAX_PIXEL_LEVEL 29
+
 /*
  * An element of the universe, or NULL.
  */
@@ -92,6 +95,47 @@ universe_is_skypix(const Universe *universe, const char *dimension)
 	foreach(cell, universe->skypix)
 		if (skypix_level(lfirst(cell), dimension) >= 0)
 			return true;
+	return false;
+}
+
+/* Pixels of level 0, numbered from first on; each has four of the next level. */
+static const struct
+{
+	const char *class_name;
+	int64		first;
+	int64		end;
+}			roots[] =
+
+{
+	{"lsst.sphgeom.HtmPixelization", 8, 16},
+	{"lsst.sphgeom.HealpixPixelization", 0, 12},
+	{"lsst.sphgeom.Q3cPixelization", 0, 6},
+	{"lsst.sphgeom.Mq3cPixelization", 10, 16},
+};
+
+/*
+ * The range of numbers that the pixels of a dimension have, as universe() of its
+ * class in sphgeom; false: it is no dimension of pixels, or of a class that is
+ * not known.
+ */
+bool
+universe_pixels(const Universe *universe, const char *dimension, int64 *first, int64 *end)
+{
+	ListCell   *cell;
+
+	foreach(cell, universe->skypix)
+	{
+		const SkyPixSystem *system = lfirst(cell);
+		int			level = skypix_level(system, dimension);
+
+		for (int i = 0; i < lengthof(roots) && level >= 0 && level <= MAX_PIXEL_LEVEL; i++)
+			if (strcmp(roots[i].class_name, system->class_name) == 0)
+			{
+				*first = roots[i].first << (2 * level);
+				*end = roots[i].end << (2 * level);
+				return true;
+			}
+	}
 	return false;
 }
 

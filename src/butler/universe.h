@@ -47,6 +47,7 @@ extern const DimensionElement *universe_governor(const Universe *universe, const
 extern bool universe_is_spatial(const Universe *universe, const DimensionElement *element);
 extern int	skypix_level(const SkyPixSystem *system, const char *dimension);
 extern bool universe_is_skypix(const Universe *universe, const char *dimension);
+extern bool universe_pixels(const Universe *universe, const char *dimension, int64 *first, int64 *end);
 extern bool name_in(const List *names, const char *name);
 
 #endif							/* CATREG_BUTLER_UNIVERSE_H */

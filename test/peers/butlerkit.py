@@ -434,6 +434,10 @@ def sqlalchemy_uri(uri):
 
 # Older registries key collections by their names.
 BY_NAME = "lsst.daf.butler.registry.collections.nameKey.NameKeyCollectionManager"
+# And note the ingest as a TIMESTAMP.
+WITH_TIMESTAMPS = {
+    "cls": "lsst.daf.butler.registry.datasets.byDimensions.ByDimensionsDatasetRecordStorageManagerUUID", "schema_version": "1.0.0",
+}
 
 
 class Repository:
@@ -444,9 +448,9 @@ class Repository:
         self.schema = schema
         self.root = str(root)
 
-    def create(self, obscore=None, collections=None, dimensions=None):
+    def create(self, obscore=None, collections=None, dimensions=None, datasets=None):
         """Makes it, with the client's own ObsCore manager if there is a configuration for that, and with another
-        manager of collections or another file of dimensions than a new one has."""
+        manager of collections or of datasets, or another file of dimensions, than a new one has."""
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
             if self.schema != "public":
@@ -461,6 +465,8 @@ class Repository:
             }
         if collections:
             config["registry", "managers", "collections"] = collections
+        if datasets:
+            config["registry", "managers", "datasets"] = datasets
         Butler.makeRepo(self.root, config=config, dimensionConfig=dimensions and DimensionConfig(dimensions))
         return self
 

@@ -27,17 +27,20 @@ TAGS = "tags/new"
 NAMES = ["ordinary", "Ω Centauri/日本", 'a "quoted" name', "O'Neill, 100%", "=,\\ ", "\U0001f52d"]
 
 
-@pytest.fixture(scope="module", params=["own", "public"])
+@pytest.fixture(scope="module", params=["own", "public", "old"])
 def original(request, server_uri, tmp_path_factory):
+    "In a schema of its own, or in public, or one of an older version."
     with new_database(server_uri, extensions=()) as uri:
-        repository = kit.Repository(uri, request.param, tmp_path_factory.mktemp("butler")).create()
+        repository = kit.Repository(uri, request.param, tmp_path_factory.mktemp("butler")).create(
+            **({"collections": kit.BY_NAME, "datasets": kit.WITH_TIMESTAMPS} if request.param == "old" else {}))
         with repository.client() as butler:
             kit.fill_dimensions(butler)
             for name, dimensions in kit.DATASET_TYPES.items():
                 kit.register_type(butler, name, dimensions)
             # names are the part of a data id that is text
             butler.registry.insertDimensionData("group", *({**CAM, "name": name} for name in NAMES))
-            for name, dimensions in {"grouped": ["group"], "flatter": ["group", "detector"]}.items():
+            for name, dimensions in {"grouped": ["group"], "flatter": ["group", "detector"],
+                                     "reference": ["htm7"], "map": ["healpix9", "physical_filter"]}.items():
                 kit.register_type(butler, name, dimensions)
             butler.registry.registerDatasetType(
                 DatasetType("bias", ["instrument", "detector"], "StructuredDataDict", universe=butler.dimensions, isCalibration=True))
@@ -157,6 +160,8 @@ CASES = {
     "calexp": calexp_ids(range(4)), "raw": raw_ids(range(3)), "deepCoadd": coadd_ids(), "settings": [{}],
     "flat": [{**CAM, "detector": 1, "physical_filter": "g_01"}, {"instrument": "Other", "detector": 0, "physical_filter": "r_57"}],
     "grouped": [{**CAM, "group": name} for name in NAMES],
+    "reference": [{"htm7": 8 << 14}, {"htm7": (16 << 14) - 1}],
+    "map": [{**CAM, "physical_filter": "g_01", "healpix9": pixel} for pixel in (0, (12 << 18) - 1)],
 }
 
 
@@ -177,6 +182,19 @@ def test_twin(twins, tmp_path):
                 assert [os.path.relpath(b.getURI(ref).ospath, r.root) for b, r in ((butler, twins.mine), (twins.client, twins.theirs))] == 2 * [
                     os.path.relpath(twins.client.getURI(ref).ospath, twins.theirs.root)]
                 assert butler.getURI(ref).exists() and butler.stored(ref)
+
+
+@pytest.mark.parametrize("dataset_type, pixel", [
+    ("reference", -1), ("reference", 0), ("reference", (8 << 14) - 1), ("reference", 16 << 14), ("reference", 1 << 62),
+    ("map", -1), ("map", 12 << 18)])
+def test_no_such_pixel(twins, dataset_type, pixel):
+    twins.client.collections.register("r")
+    data_id = {"reference": {"htm7": pixel}, "map": {**CAM, "physical_filter": "g_01", "healpix9": pixel}}[dataset_type]
+    with pytest.raises(Exception, match="Invalid HTM|out of range|incompatible function arguments"):
+        twins.client.registry.insertDatasets(dataset_type, [data_id], run="r")
+    with pytest.raises(psycopg.errors.NumericValueOutOfRange, match=f"has no pixel {pixel}\n"):
+        twins.ingest(CASES[dataset_type] + [data_id], dataset_type, "r")
+    assert twins.sql.execute("SELECT count(*) FROM dataset").fetchone() == (0,)
 
 
 def test_without_files(twins):
@@ -203,10 +221,12 @@ def test_ids(twins):
 
 
 def test_ingest_date(twins):
+    twins.sql.execute("SET timezone = 'Asia/Tokyo'")
     before = Time.now()
     ((mine, _),) = twins.ingest(calexp_ids([0], [0]), "calexp", "r")
     after = Time.now()
-    stored = TimeConverter().nsec_to_astropy(twins.sql.execute("SELECT ingest_date FROM dataset").fetchone()[0])
+    (stored,) = twins.sql.execute("SELECT ingest_date FROM dataset").fetchone()
+    stored = Time(stored, scale="utc") if twins.schema == "old" else TimeConverter().nsec_to_astropy(stored)
     assert before - TimeDelta(1e-5, format="sec") <= stored <= after
     with twins.mine.client() as butler, butler.query() as query:
         x = query.expression_factory

@@ -207,6 +207,47 @@ SET client_min_messages = warning;
 DROP TRIGGER see_row ON registry.dataset_tags_00000002;
 DROP FUNCTION see() CASCADE;
 
+\echo what is replaced: deleted without a trigger for each, unless somebody refers to it
+CREATE TABLE registry.note (dataset_id uuid PRIMARY KEY REFERENCES registry.dataset ON DELETE CASCADE, text text);
+CREATE TABLE registry.lock (dataset_id uuid REFERENCES registry.dataset);
+SELECT count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'error', 'registry', create_run => true);
+INSERT INTO registry.note SELECT id, 'of another run' FROM registry.dataset WHERE run_id = registry.collection('new');
+INSERT INTO registry.lock SELECT dataset_id FROM registry.note;
+SELECT registry.associate('tag', 'calexp', 'noted');
+SET client_min_messages = debug1;
+SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
+SET client_min_messages = warning;
+SELECT count(*) FROM registry.dataset_tags_00000002 x WHERE NOT EXISTS (SELECT FROM registry.dataset d WHERE d.id = x.dataset_id);
+SELECT count(*) > 0 AS noted, count(*) = (SELECT count(*) FROM registry.lock) AS kept FROM registry.note;
+INSERT INTO registry.note SELECT id, 'of this run' FROM registry.dataset WHERE run_id = registry.collection('noted');
+SET client_min_messages = debug1;
+SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
+SET client_min_messages = warning;
+SELECT text, count(*) > 0 AS noted FROM registry.note GROUP BY 1;
+INSERT INTO registry.lock SELECT id FROM registry.dataset WHERE run_id = registry.collection('noted');
+\set VERBOSITY sqlstate
+SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
+\set VERBOSITY default
+DROP TABLE registry.note, registry.lock;
+-- a transaction with one snapshot looks for itself whether anybody does
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
+COMMIT;
+-- rows that the user may not delete go along with the datasets
+CREATE ROLE butler_replacer;
+GRANT USAGE ON SCHEMA registry TO butler_replacer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA registry TO butler_replacer;
+REVOKE DELETE ON registry.dataset_tags_00000002 FROM butler_replacer;
+GRANT SELECT ON batch TO butler_replacer;
+SET ROLE butler_replacer;
+SET client_min_messages = debug1;
+SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
+SET client_min_messages = warning;
+RESET ROLE;
+SELECT count(*) FROM written WHERE run = 'noted';
+DROP OWNED BY butler_replacer;
+DROP ROLE butler_replacer;
+
 \echo rights
 CREATE ROLE butler_reader;
 GRANT USAGE ON SCHEMA registry TO butler_reader;
