@@ -6,10 +6,9 @@
  * Sorted entries fall on the same pages one after the other, and the last page
  * of all is found without a descent.  There are four ways:
  *
- * narrow: a B-tree over integers.  Entries are kept as integers, sorted, and put in
- *	by leaf page (narrow_feed.c).  When the memory is full they are put into the
- *	index, and collecting begins anew.
- * sorted: any other B-tree, by tuplesort, which knows every type's order.
+ * narrow: a B-tree over integers (narrow_feed.c).  When the memory is full the entries
+ *	are put into the index, and collecting begins anew.
+ * sorted: any other B-tree (sorted_feed.c).
  * gathered: a GIN index.  Entries are gathered by key and put in as CREATE INDEX
  *	does (ginbuild.c), past the list of pending entries, which would be written
  *	and read again.
@@ -27,10 +26,10 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/tuplesort.h"
 
 #include "core/index_feed.h"
 #include "core/narrow_feed.h"
+#include "core/sorted_feed.h"
 
 struct IndexFeed
 {
@@ -43,8 +42,7 @@ struct IndexFeed
 
 	NarrowFeed *narrow;			/* NULL: it is not */
 
-	/* sorted */
-	Tuplesortstate *sort;		/* NULL: not collecting */
+	SortedFeed *sorted;			/* NULL: not collecting, or narrow */
 
 	/* gathered */
 	struct Gathered *gathered;	/* NULL: not collecting */
@@ -120,10 +118,7 @@ index_feed_collect(IndexFeed *feed, Size memory)
 	if (feed->narrow != NULL)
 		narrow_feed_collect(feed->narrow, memory);
 	else if (feed->index->rd_rel->relam == BTREE_AM_OID)
-		/* duplicates are found by the index itself, with its own message */
-		feed->sort = tuplesort_begin_index_btree(feed->heap, feed->index, false,
-												 false, (int) Max(memory / 1024, 64),
-												 NULL, TUPLESORT_NONE);
+		feed->sorted = sorted_feed_create(feed->heap, feed->index, feed->check, memory);
 	else if (feed->index->rd_rel->relam == GIN_AM_OID &&
 			 feed->index->rd_indam->aminsert == gininsert)
 		begin_gathered(feed, memory);
@@ -209,40 +204,13 @@ index_feed_put(IndexFeed *feed, TupleTableSlot *slot)
 	if (!satisfies_predicate(feed))
 		return;
 	FormIndexDatum(feed->info, slot, feed->estate, values, nulls);
-	if (feed->sort != NULL)
-		tuplesort_putindextuplevalues(feed->sort, feed->index, &slot->tts_tid,
-									  values, nulls);
+	if (feed->sorted != NULL)
+		sorted_feed_put(feed->sorted, values, nulls, &slot->tts_tid);
 	else if (feed->gathered != NULL)
 		put_gathered(feed, values, nulls, &slot->tts_tid);
 	else
 		index_insert(feed->index, values, nulls, &slot->tts_tid, feed->heap,
 					 feed->check, false, feed->info);
-}
-
-static void
-drain_sorted(IndexFeed *feed)
-{
-	MemoryContext per_entry = GetPerTupleMemoryContext(feed->estate);
-	IndexTuple	entry;
-	uint64		n_entries = 0;
-
-	tuplesort_performsort(feed->sort);
-	while ((entry = tuplesort_getindextuple(feed->sort, true)) != NULL)
-	{
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
-
-		index_deform_tuple(entry, RelationGetDescr(feed->index), values, nulls);
-		index_insert(feed->index, values, nulls, &entry->t_tid, feed->heap,
-					 feed->check, false, feed->info);
-		if (++n_entries % 1024 == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(per_entry);
-		}
-	}
-	tuplesort_end(feed->sort);
-	feed->sort = NULL;
 }
 
 /*
@@ -255,8 +223,8 @@ index_feed_finish(IndexFeed *feed)
 
 	if (feed->narrow != NULL)
 		narrow_feed_finish(feed->narrow);
-	if (feed->sort != NULL)
-		drain_sorted(feed);
+	if (feed->sorted != NULL)
+		sorted_feed_finish(feed->sorted);
 	if (feed->gathered != NULL)
 	{
 		MemoryContextSwitchTo(feed->gathered->key_context);

@@ -4,32 +4,37 @@
  *	  Entries of a B-tree over a few integers, collected, sorted and put in.
  *
  * Kept as integers, they are sorted without a call for each comparison, and reach
- * the B-tree in one reused tuple.  Those that fall on one leaf page go there at
- * once (leaf_fill.c); what does not fit there, or needs more of the B-tree than
- * room, goes by its own insertion.
+ * the B-tree in one reused tuple.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/itup.h"
-#include "access/nbtree.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
-#include "core/narrow_entry.h"
+#include "core/btree_put.h"
 #include "core/narrow_feed.h"
+
+#define NARROW_MAX_COLUMNS 3
+
+typedef struct NarrowEntry
+{
+	int64		keys[NARROW_MAX_COLUMNS];	/* those past the last column are 0 */
+	ItemPointerData tid;
+} NarrowEntry;
 
 struct NarrowFeed
 {
-	NarrowForm	form;
+	BtreePut	put;			/* its tuple and key are reused: all keys are of
+								 * fixed width */
+	char	   *places[NARROW_MAX_COLUMNS]; /* of the keys in the tuple */
+	int			n_columns;
 	AttrNumber	columns[NARROW_MAX_COLUMNS];	/* of the heap */
-	IndexUniqueCheck check;
+	bool		is_int4[NARROW_MAX_COLUMNS];	/* else int8 */
 	MemoryContext context;
-	MemoryContext scratch;		/* of the insertions */
 
 	NarrowEntry *entries;		/* NULL: not collecting */
 	int64		n_entries;
@@ -54,6 +59,28 @@ compare_entries(const NarrowEntry *a, const NarrowEntry *b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+static void
+set_entry(BtreePut *put, int64 i)
+{
+	NarrowFeed *feed = (NarrowFeed *) put;
+	const NarrowEntry *entry = &feed->entries[i];
+
+	for (int c = 0; c < feed->n_columns; c++)
+	{
+		bool		is_int4 = feed->is_int4[c];
+
+		if (is_int4)
+			*(int32 *) feed->places[c] = (int32) entry->keys[c];
+		else
+			*(int64 *) feed->places[c] = entry->keys[c];
+		put->key->scankeys[c].sk_argument =
+			fetch_att(feed->places[c], is_int4 || FLOAT8PASSBYVAL,
+					  is_int4 ? sizeof(int32) : sizeof(int64));
+	}
+	put->tuple->t_tid = entry->tid;
+	put->key->scantid = &put->tuple->t_tid;
+}
+
 /*
  * A feed of an index that is a plain ascending B-tree over a few integers; NULL:
  * it is not.  Lives in the current memory context.
@@ -66,23 +93,23 @@ narrow_feed_create(Relation heap, Relation index, const IndexInfo *info,
 	NarrowFeed *feed;
 
 	if (index->rd_rel->relam != BTREE_AM_OID ||
-		index->rd_indam->aminsert != btinsert ||
 		desc->natts > NARROW_MAX_COLUMNS ||
 		IndexRelationGetNumberOfKeyAttributes(index) != desc->natts ||
 		info->ii_Expressions != NIL || info->ii_Predicate != NIL)
 		return NULL;
 
 	feed = palloc0(sizeof(NarrowFeed));
-	feed->form.heap = heap;
-	feed->form.index = index;
-	feed->form.n_columns = desc->natts;
-	feed->check = check;
+	feed->put.heap = heap;
+	feed->put.index = index;
+	feed->put.check = check;
+	feed->put.set = set_entry;
+	feed->n_columns = desc->natts;
 	feed->context = CurrentMemoryContext;
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Oid			type = TupleDescAttr(desc, i)->atttypid;
 
-		feed->form.types[i] = type;
+		feed->is_int4[i] = type == INT4OID;
 		feed->columns[i] = info->ii_IndexAttrNumbers[i];
 		if (index->rd_indoption[i] != 0 ||
 			index->rd_opfamily[i] != INTEGER_BTREE_FAM_OID ||
@@ -96,44 +123,23 @@ narrow_feed_create(Relation heap, Relation index, const IndexInfo *info,
 }
 
 static void
-begin_form(NarrowForm *form)
+begin_tuple(NarrowFeed *feed)
 {
+	Relation	index = feed->put.index;
+	TupleDesc	desc = RelationGetDescr(index);
 	Datum		values[NARROW_MAX_COLUMNS] = {0};
 	bool		nulls[NARROW_MAX_COLUMNS] = {false};
-	TupleDesc	desc = RelationGetDescr(form->index);
+	IndexTuple	tuple = index_form_tuple(desc, values, nulls);
 	Size		offset = 0;
 
-	form->tuple = index_form_tuple(desc, values, nulls);
-	for (int i = 0; i < form->n_columns; i++)
+	for (int i = 0; i < feed->n_columns; i++)
 	{
 		offset = att_align_nominal(offset, TupleDescAttr(desc, i)->attalign);
-		form->places[i] = (char *) form->tuple +
-			IndexInfoFindDataOffset(form->tuple->t_info) + offset;
+		feed->places[i] = (char *) tuple + IndexInfoFindDataOffset(tuple->t_info) + offset;
 		offset += TupleDescAttr(desc, i)->attlen;
 	}
-	form->key = _bt_mkscankey(form->index, form->tuple);
-}
-
-/*
- * Makes the form's tuple and its search key those of an entry.
- */
-void
-narrow_form_set(const NarrowForm *form, const NarrowEntry *entry)
-{
-	for (int i = 0; i < form->n_columns; i++)
-	{
-		bool		is_int4 = form->types[i] == INT4OID;
-
-		if (is_int4)
-			*(int32 *) form->places[i] = (int32) entry->keys[i];
-		else
-			*(int64 *) form->places[i] = entry->keys[i];
-		form->key->scankeys[i].sk_argument =
-			fetch_att(form->places[i], is_int4 || FLOAT8PASSBYVAL,
-					  is_int4 ? sizeof(int32) : sizeof(int64));
-	}
-	form->tuple->t_tid = entry->tid;
-	form->key->scantid = &form->tuple->t_tid;
+	feed->put.tuple = tuple;
+	feed->put.key = _bt_mkscankey(index, tuple);
 }
 
 /*
@@ -148,53 +154,19 @@ narrow_feed_collect(NarrowFeed *feed, Size memory)
 	feed->max_entries = Max(memory / sizeof(NarrowEntry), 1024);
 	feed->allocated = 1024;
 	feed->entries = palloc(sizeof(NarrowEntry) * feed->allocated);
-	feed->scratch = AllocSetContextCreate(feed->context, "catreg narrow entries",
-										  ALLOCSET_SMALL_SIZES);
-	begin_form(&feed->form);
+	begin_tuple(feed);
 	MemoryContextSwitchTo(before);
 }
 
-static void
-insert_entry(NarrowFeed *feed, const NarrowEntry *entry)
-{
-	narrow_form_set(&feed->form, entry);
-	_bt_doinsert(feed->form.index, feed->form.tuple, feed->check, false, feed->form.heap);
-}
-
 /*
- * Puts the collected entries into the index.  Where they do not share leaf pages,
- * filling these is tried for fewer and fewer of them.
+ * Puts the collected entries into the index.
  */
 static void
 drain(NarrowFeed *feed)
 {
-	MemoryContext before = MemoryContextSwitchTo(feed->scratch);
-	int64		next_fill = 0;
-	int			step = 1;
-	int			n_rounds = 0;
-
 	sort_entries(feed->entries, feed->n_entries);
-	for (int64 e = 0; e < feed->n_entries;)
-	{
-		if (e >= next_fill)
-		{
-			int64		n_filled = leaf_fill(&feed->form, &feed->entries[e], feed->n_entries - e);
-
-			step = n_filled > 0 ? 1 : Min(step * 2, 64);
-			e += n_filled;
-			next_fill = e + step;
-		}
-		if (e < feed->n_entries)
-			insert_entry(feed, &feed->entries[e++]);
-		if (++n_rounds % 64 == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(feed->scratch);
-		}
-	}
+	btree_put(&feed->put, feed->n_entries);
 	feed->n_entries = 0;
-	MemoryContextSwitchTo(before);
-	MemoryContextReset(feed->scratch);
 }
 
 /*
@@ -215,14 +187,14 @@ narrow_feed_put(NarrowFeed *feed, TupleTableSlot *slot)
 	}
 	entry = &feed->entries[feed->n_entries];
 	memset(entry->keys, 0, sizeof(entry->keys));
-	for (int i = 0; i < feed->form.n_columns; i++)
+	for (int i = 0; i < feed->n_columns; i++)
 	{
 		bool		isnull;
 		Datum		value = slot_getattr(slot, feed->columns[i], &isnull);
 
 		if (isnull)
 			return false;
-		entry->keys[i] = feed->form.types[i] == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+		entry->keys[i] = feed->is_int4[i] ? DatumGetInt32(value) : DatumGetInt64(value);
 	}
 	entry->tid = slot->tts_tid;
 	if (++feed->n_entries == feed->max_entries)

@@ -33,9 +33,13 @@ BEGIN
     CREATE INDEX ON c (descendant);
     CREATE INDEX ON c (depth, descendant, ancestor);
     CREATE INDEX ON c (depth);
+    CREATE INDEX ON c (depth DESC, descendant) INCLUDE (ancestor);
+    CREATE INDEX ON c (descendant) WHERE depth > 2;
+    CREATE INDEX ON c ((repeat(descendant::text, 1 + (descendant % 50)::int)));
+    CREATE UNIQUE INDEX ON c ((nullif(descendant, ancestor)), ((ancestor::text) COLLATE "C"));
     INSERT INTO t VALUES (0);
     PERFORM catreg.create_closure('t', 'c');
-    FOR batch IN 1..8 LOOP
+    FOR batch IN 1..6 LOOP
         WITH ids AS MATERIALIZED (SELECT id, random() AS r FROM (SELECT DISTINCT 1 + floor(random() * 200000)::int AS id FROM generate_series(1, 500 * batch)) d
                                   WHERE NOT EXISTS (SELECT FROM t WHERE t.id = d.id)),
         above AS MATERIALIZED (SELECT array_agg(id ORDER BY id) AS a FROM (SELECT id FROM t ORDER BY random() LIMIT 300) s),
@@ -46,7 +50,7 @@ BEGIN
         IF batch % 2 = 0 THEN
             DELETE FROM t WHERE id IN (SELECT id FROM t WHERE id > 0 ORDER BY random() LIMIT 50 * batch);
         END IF;
-        IF closure_is('t') LIKE 'WRONG%' OR check_indexes() <> 'ok' THEN
+        IF closure_is('t') LIKE 'WRONG%' OR (batch % 2 = 0 AND check_indexes() <> 'ok') THEN
             result := format('batch %s: %s', batch, closure_is('t'));
             RETURN;
         END IF;
@@ -54,7 +58,7 @@ BEGIN
             COMMIT;
         END IF;
     END LOOP;
-    result := format('ok: more than %s rows: %s', 20000, (SELECT count(*) > 20000 FROM c));
+    result := format('ok: more than %s rows: %s', 10000, (SELECT count(*) > 10000 FROM c));
 END
 $$;
 
