@@ -48,6 +48,18 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 16 told the B-tree of its heap; 17 took the snapshot from its search. */
+#if PG_VERSION_NUM >= 170000
+#define catreg_bt_search(index, heap, key, buffer, access) \
+	_bt_search((index), (heap), (key), (buffer), (access))
+#elif PG_VERSION_NUM >= 160000
+#define catreg_bt_search(index, heap, key, buffer, access) \
+	_bt_search((index), (heap), (key), (buffer), (access), NULL)
+#else
+#define catreg_bt_search(index, heap, key, buffer, access) \
+	_bt_search((index), (key), (buffer), (access), NULL)
+#endif
+
 /* 16 let make_range() return an error softly. */
 #if PG_VERSION_NUM >= 160000
 #define catreg_make_range(type, lower, upper, empty) \

@@ -6,11 +6,9 @@
  * Sorted entries fall on the same pages one after the other, and the last page
  * of all is found without a descent.  There are four ways:
  *
- * narrow: a B-tree over integers.  Entries are kept as integers, sorted, and
- *	handed to the B-tree in one reused tuple; what is left is the B-tree's own
- *	work.  When the memory is full they are put into the index, and collecting
- *	begins anew.
- * sorted: any other B-tree, by tuplesort, which knows every type's order.
+ * narrow: a B-tree over integers (narrow_feed.c).  When the memory is full the entries
+ *	are put into the index, and collecting begins anew.
+ * sorted: any other B-tree (sorted_feed.c).
  * gathered: a GIN index.  Entries are gathered by key and put in as CREATE INDEX
  *	does (ginbuild.c), past the list of pending entries, which would be written
  *	and read again.
@@ -22,26 +20,16 @@
 
 #include "access/genam.h"
 #include "access/gin_private.h"
-#include "access/itup.h"
 #include "access/nbtree.h"
 #include "catalog/index.h"
 #include "catalog/pg_am_d.h"
-#include "catalog/pg_opfamily_d.h"
-#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/tuplesort.h"
 
 #include "core/index_feed.h"
-
-#define NARROW_MAX_COLUMNS 3
-
-typedef struct NarrowEntry
-{
-	int64		keys[NARROW_MAX_COLUMNS];
-	ItemPointerData tid;
-} NarrowEntry;
+#include "core/narrow_feed.h"
+#include "core/sorted_feed.h"
 
 struct IndexFeed
 {
@@ -52,20 +40,9 @@ struct IndexFeed
 	IndexUniqueCheck check;
 	MemoryContext context;
 
-	/* narrow */
-	bool		is_narrow;
-	int			n_columns;
-	AttrNumber	columns[NARROW_MAX_COLUMNS];	/* of the heap */
-	Oid			types[NARROW_MAX_COLUMNS];
-	NarrowEntry *entries;		/* NULL: not collecting */
-	int64		n_entries;
-	int64		max_entries;
-	int64		allocated;
-	IndexTuple	tuple;			/* reused; all its keys are of fixed width */
-	char	   *places[NARROW_MAX_COLUMNS]; /* of the keys in it */
+	NarrowFeed *narrow;			/* NULL: it is not */
 
-	/* sorted */
-	Tuplesortstate *sort;		/* NULL: not collecting */
+	SortedFeed *sorted;			/* NULL: not collecting, or narrow */
 
 	/* gathered */
 	struct Gathered *gathered;	/* NULL: not collecting */
@@ -79,52 +56,6 @@ typedef struct Gathered
 	MemoryContext key_context;	/* of one row's keys */
 	Size		memory;
 } Gathered;
-
-static inline int
-compare_entries(const NarrowEntry *a, const NarrowEntry *b)
-{
-	for (int i = 0; i < NARROW_MAX_COLUMNS; i++)
-		if (a->keys[i] != b->keys[i])
-			return a->keys[i] < b->keys[i] ? -1 : 1;
-	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
-}
-
-#define ST_SORT sort_entries
-#define ST_ELEMENT_TYPE NarrowEntry
-#define ST_COMPARE(a, b) compare_entries(a, b)
-#define ST_SCOPE static
-#define ST_CHECK_FOR_INTERRUPTS
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-/*
- * Is an index a plain ascending B-tree over a few integers?  Notes them.
- */
-static bool
-find_narrow(IndexFeed *feed)
-{
-	Relation	index = feed->index;
-	TupleDesc	desc = RelationGetDescr(index);
-
-	feed->n_columns = desc->natts;
-	if (index->rd_rel->relam != BTREE_AM_OID ||
-		index->rd_indam->aminsert != btinsert ||
-		desc->natts > NARROW_MAX_COLUMNS ||
-		IndexRelationGetNumberOfKeyAttributes(index) != desc->natts ||
-		feed->info->ii_Expressions != NIL || feed->info->ii_Predicate != NIL)
-		return false;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		feed->columns[i] = feed->info->ii_IndexAttrNumbers[i];
-		feed->types[i] = TupleDescAttr(desc, i)->atttypid;
-		if (index->rd_indoption[i] != 0 ||
-			index->rd_opfamily[i] != INTEGER_BTREE_FAM_OID ||
-			(feed->types[i] != INT4OID && feed->types[i] != INT8OID) ||
-			feed->columns[i] <= 0)
-			return false;
-	}
-	return true;
-}
 
 /*
  * A feed of one index of a heap that is being written; at first, direct.
@@ -141,7 +72,7 @@ index_feed_create(Relation heap, Relation index, IndexInfo *info, EState *estate
 	feed->estate = estate;
 	feed->check = index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO;
 	feed->context = CurrentMemoryContext;
-	feed->is_narrow = find_narrow(feed);
+	feed->narrow = narrow_feed_create(heap, index, info, feed->check);
 	return feed;
 }
 
@@ -184,99 +115,14 @@ index_feed_collect(IndexFeed *feed, Size memory)
 {
 	MemoryContext before = MemoryContextSwitchTo(feed->context);
 
-	if (feed->is_narrow)
-	{
-		Datum		values[NARROW_MAX_COLUMNS] = {0};
-		bool		nulls[NARROW_MAX_COLUMNS] = {false};
-		TupleDesc	desc = RelationGetDescr(feed->index);
-		Size		offset = 0;
-
-		feed->max_entries = Max(memory / sizeof(NarrowEntry), 1024);
-		feed->allocated = 1024;
-		feed->entries = palloc(sizeof(NarrowEntry) * feed->allocated);
-		feed->tuple = index_form_tuple(desc, values, nulls);
-		for (int i = 0; i < feed->n_columns; i++)
-		{
-			offset = att_align_nominal(offset, TupleDescAttr(desc, i)->attalign);
-			feed->places[i] = (char *) feed->tuple +
-				IndexInfoFindDataOffset(feed->tuple->t_info) + offset;
-			offset += TupleDescAttr(desc, i)->attlen;
-		}
-	}
-	else if (feed->index->rd_rel->relam == BTREE_AM_OID &&
-			 feed->index->rd_indam->aminsert == btinsert)
-		/* duplicates are found by the index itself, with its own message */
-		feed->sort = tuplesort_begin_index_btree(feed->heap, feed->index, false,
-												 false, (int) Max(memory / 1024, 64),
-												 NULL, TUPLESORT_NONE);
+	if (feed->narrow != NULL)
+		narrow_feed_collect(feed->narrow, memory);
+	else if (feed->index->rd_rel->relam == BTREE_AM_OID)
+		feed->sorted = sorted_feed_create(feed->heap, feed->index, feed->check, memory);
 	else if (feed->index->rd_rel->relam == GIN_AM_OID &&
 			 feed->index->rd_indam->aminsert == gininsert)
 		begin_gathered(feed, memory);
 	MemoryContextSwitchTo(before);
-}
-
-/*
- * Puts the collected narrow entries into the index, as btinsert() would.
- */
-static void
-drain_narrow(IndexFeed *feed)
-{
-	sort_entries(feed->entries, feed->n_entries);
-	for (int64 e = 0; e < feed->n_entries; e++)
-	{
-		const NarrowEntry *entry = &feed->entries[e];
-
-		for (int i = 0; i < feed->n_columns; i++)
-		{
-			if (feed->types[i] == INT4OID)
-				*(int32 *) feed->places[i] = (int32) entry->keys[i];
-			else
-				*(int64 *) feed->places[i] = entry->keys[i];
-		}
-		feed->tuple->t_tid = entry->tid;
-		_bt_doinsert(feed->index, feed->tuple, feed->check, false, feed->heap);
-		if (e % 1024 == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			ResetPerTupleExprContext(feed->estate);
-		}
-	}
-	feed->n_entries = 0;
-}
-
-/*
- * Collects one narrow entry; false: a key is NULL, and it is none.
- */
-static bool
-put_narrow(IndexFeed *feed, TupleTableSlot *slot)
-{
-	NarrowEntry *entry;
-
-	if (feed->n_entries == feed->allocated)
-	{
-		feed->allocated = Min(feed->allocated * 2, feed->max_entries);
-		feed->entries = repalloc_huge(feed->entries, sizeof(NarrowEntry) * feed->allocated);
-	}
-	entry = &feed->entries[feed->n_entries];
-	memset(entry->keys, 0, sizeof(entry->keys));
-	for (int i = 0; i < feed->n_columns; i++)
-	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, feed->columns[i], &isnull);
-
-		if (isnull)
-			return false;
-		entry->keys[i] = feed->types[i] == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
-	}
-	entry->tid = slot->tts_tid;
-	if (++feed->n_entries == feed->max_entries)
-	{
-		MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(feed->estate));
-
-		drain_narrow(feed);
-		MemoryContextSwitchTo(before);
-	}
-	return true;
 }
 
 /*
@@ -351,43 +197,20 @@ index_feed_put(IndexFeed *feed, TupleTableSlot *slot)
 
 	if (!feed->info->ii_ReadyForInserts)
 		return;
-	if (feed->entries != NULL && put_narrow(feed, slot))
+	if (feed->narrow != NULL && narrow_feed_put(feed->narrow, slot))
 		return;
 
 	GetPerTupleExprContext(feed->estate)->ecxt_scantuple = slot;
 	if (!satisfies_predicate(feed))
 		return;
 	FormIndexDatum(feed->info, slot, feed->estate, values, nulls);
-	if (feed->sort != NULL)
-		tuplesort_putindextuplevalues(feed->sort, feed->index, &slot->tts_tid,
-									  values, nulls);
+	if (feed->sorted != NULL)
+		sorted_feed_put(feed->sorted, values, nulls, &slot->tts_tid);
 	else if (feed->gathered != NULL)
 		put_gathered(feed, values, nulls, &slot->tts_tid);
 	else
 		index_insert(feed->index, values, nulls, &slot->tts_tid, feed->heap,
 					 feed->check, false, feed->info);
-}
-
-static void
-drain_sorted(IndexFeed *feed)
-{
-	MemoryContext per_entry = GetPerTupleMemoryContext(feed->estate);
-	IndexTuple	entry;
-	uint64		n_entries = 0;
-
-	/* as btinsert() would, which makes the tuple from the values */
-	tuplesort_performsort(feed->sort);
-	while ((entry = tuplesort_getindextuple(feed->sort, true)) != NULL)
-	{
-		_bt_doinsert(feed->index, entry, feed->check, false, feed->heap);
-		if (++n_entries % 1024 == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(per_entry);
-		}
-	}
-	tuplesort_end(feed->sort);
-	feed->sort = NULL;
 }
 
 /*
@@ -398,10 +221,10 @@ index_feed_finish(IndexFeed *feed)
 {
 	MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(feed->estate));
 
-	if (feed->entries != NULL)
-		drain_narrow(feed);
-	if (feed->sort != NULL)
-		drain_sorted(feed);
+	if (feed->narrow != NULL)
+		narrow_feed_finish(feed->narrow);
+	if (feed->sorted != NULL)
+		sorted_feed_finish(feed->sorted);
 	if (feed->gathered != NULL)
 	{
 		MemoryContextSwitchTo(feed->gathered->key_context);

@@ -13,7 +13,7 @@ my $fixture = abs_path(dirname(__FILE__) . '/../fixtures/tiled_0.2.20.sql');
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', "wal_consistency_checking = 'heap,btree,gin'\nwal_keep_size = '8GB'");
+$primary->append_conf('postgresql.conf', "wal_consistency_checking = 'heap,btree,gin,generic'\nwal_keep_size = '8GB'");
 $primary->start;
 $primary->safe_psql('postgres', q{CREATE DATABASE catalog TEMPLATE template0 ENCODING 'UTF8'});
 $primary->run_log([ 'psql', '-X', '-q', '-d', $primary->connstr('catalog'), '-f', $fixture ])
