@@ -1,5 +1,6 @@
-"""Makes the ObsCore table of a Butler registry by the export script and with catreg, compares them, and
-watches the table while the client goes on.
+"""Brings datasets into a Butler registry by the client and with catreg, and compares what both have written.
+Then makes the ObsCore table of that registry by the export script and with catreg, compares them, and watches
+the table while the client and catreg go on.
 
 obscore.py SERVER_URI FOLDER VISITS; ./demo prepares all of these.
 """
@@ -10,6 +11,7 @@ import os
 import sys
 
 import butlerkit as kit
+import ingest
 import psycopg
 import yaml
 from claims import Claims, Timer, say
@@ -70,17 +72,16 @@ def fill_dimensions(butler, visits):
     insert("visit_detector_region", *(r for n in range(visits) for r in kit.region_records(n, DETECTORS, footprint)))
 
 
-def fill(butler, visits):
-    "All but the last visit have datasets."
+def make_registry(butler, visits):
+    "All but datasets."
     fill_dimensions(butler, visits)
     for name in ("raw", "calexp"):
         kit.register_type(butler, name, kit.DATASET_TYPES[name])
-    for name in (RAWS, CALEXPS):
-        butler.collections.register(name)
     butler.collections.register(kit.TAG, CollectionType.TAGGED)
-    put = butler.registry.insertDatasets
-    return len(put("raw", kit.raw_ids(range(visits - 1), DETECTORS), run=RAWS)) \
-        + len(put("calexp", kit.calexp_ids(range(visits - 1), DETECTORS), run=CALEXPS))
+
+
+def datasets_of(visits):
+    return [("raw", RAWS, kit.raw_ids(visits, DETECTORS)), ("calexp", CALEXPS, kit.calexp_ids(visits, DETECTORS))]
 
 
 def export(repository, folder):
@@ -127,8 +128,6 @@ def make_tables(repository, folder, sql):
     timer = Timer()
     with timer.step("export"):
         file = export(repository, folder)
-    with timer.step("CREATE EXTENSION"):
-        sql.execute("CREATE EXTENSION catreg")
     with timer.step("create_obscore"):
         create(sql, CONFIG, "obscore")
     with timer.step("load"):
@@ -142,11 +141,10 @@ def show_times(rows, seconds):
         say(f"  {step:<34}{rows:>9}{cells[0]:>10}{cells[1]:>10}{ratio:>9}".rstrip())
 
     plain = seconds["export"] + seconds["load"]
-    catreg = seconds["CREATE EXTENSION"] + seconds["create_obscore"]
+    catreg = seconds["create_obscore"]
     say(f"  {'step':<34}{'rows':>9}{'plain s':>10}{'catreg s':>10}{'ratio':>9}")
     line("export by dax_obscore", rows, seconds["export"], None)
     line("COPY of the file, and indexes", rows, seconds["load"], None)
-    line("CREATE EXTENSION", "", None, seconds["CREATE EXTENSION"])
     line("create_obscore, indexes included", rows, None, seconds["create_obscore"])
     line("in all", "", plain, catreg, f"{plain / catreg:.2f}x")
 
@@ -157,6 +155,19 @@ def check_table(claims, sql, what, rows):
                  differing == 0 and value(sql, "SELECT count(*) FROM obscore") == rows == value(sql, "SELECT count(*) FROM exported"))
     wrong = sum(value(sql, "SELECT count(*) FROM catreg.check_obscore(%s::text::regclass)", name) for name in ("obscore", "good"))
     claims.check(f"{what}: catreg.check_obscore lists {wrong} rows", wrong == 0)
+
+
+def watch_ingest(claims, butler, sql, visit, folder):
+    "ingest_datasets of one more visit; returns how many rows are more."
+    names = kit.exposure(visit)["obs_id"], kit.visit(visit)["name"]
+    more = 0
+    for name, run, data_ids in datasets_of([visit]):
+        paths = ingest.write_files(folder, name, data_ids)
+        ingest.copy_batch(sql, data_ids, paths, butler.get_datastore_names()[0])
+        more += ingest.with_catreg(sql, name, run)["inserted"]
+    found = value(sql, "SELECT count(*) FROM obscore WHERE obs_id IN (%s, %s) AND s_region IS NOT NULL AND t_min > 0", *names)
+    claims.check(f"ingest_datasets of another visit, {more} datasets: {found} rows, with footprints and times", found == more)
+    return more
 
 
 def watch(claims, butler, sql, visits):
@@ -196,20 +207,49 @@ def watch(claims, butler, sql, visits):
     return more - len(raws)
 
 
+def make_twins(server_uri, folder, visits):
+    "Two registries without datasets, of one client's making; what their roots hold is named alike."
+    repository = kit.Repository(f"{server_uri}/butler", "public", os.path.join(folder, "butler", "repository")).create()
+    with repository.client() as butler:
+        make_registry(butler, visits)
+    with psycopg.connect(f"{server_uri}/postgres", autocommit=True) as server:
+        server.execute("CREATE DATABASE twin TEMPLATE butler")
+    return repository, repository.copied(f"{server_uri}/twin", os.path.join(folder, "twin", "repository"))
+
+
+def fill(claims, mine, twin, sql, visits, folder):
+    "All but the last two visits have datasets; returns how many."
+    datasets = datasets_of(range(visits - 2))
+    say(f"{visits:,} visits of {len(DETECTORS)} detectors; a file for each raw and each calexp of {visits - 2:,} of them. A copy of the")
+    say("registry is told of the files by the client, butler.ingest(); the registry with catreg:")
+    say("  CREATE EXTENSION catreg;")
+    say(f"  CREATE TEMP TABLE batch ({ingest.BATCH.format('exposure')});")
+    say("  COPY batch FROM ...;")
+    say(f"  {ingest.CALL.format('raw', RAWS, 'error')};")
+    with twin.client() as client, twin.connect() as theirs:
+        client_timer, timer, statuses = ingest.bring_in(theirs, client, sql, datasets, folder)
+        say()
+        ingest.show_times(datasets, client_timer, timer)
+        say("\nIs it right? A client, unmodified, on the registry that catreg filled:")
+        with mine.client() as butler:
+            ingest.check(claims, butler, theirs, sql, datasets, folder, statuses)
+    return sum(len(data_ids) for _, _, data_ids in datasets)
+
+
 def main(server_uri, folder, visits):
     os.environ["HOME"] = folder
     claims = Claims()
+    files = os.path.join(folder, "datasets")
     with psycopg.connect(f"{server_uri}/postgres", autocommit=True) as server:
         server.execute("CREATE DATABASE butler")
     say(f"A Butler registry by the client, lsst-daf-butler {importlib.metadata.version('lsst-daf-butler')}:")
-    repository = kit.Repository(f"{server_uri}/butler", "public", os.path.join(folder, "repository")).create()
+    repository, twin = make_twins(server_uri, folder, visits)
+    with repository.connect() as sql:
+        datasets = fill(claims, repository, twin, sql, visits, files)
     with repository.client() as butler, repository.connect() as sql:
-        datasets = fill(butler, visits)
         sql.execute("VACUUM ANALYZE")
-        say(f"{visits:,} visits of {len(DETECTORS)} detectors, {datasets:,} datasets.")
         say(f"\nIts ObsCore table by the export script, dax_obscore {importlib.metadata.version('lsst-dax-obscore')}, whose file is loaded into")
         say("a table; and with catreg, by the same configuration:")
-        say("  CREATE EXTENSION catreg;")
         say("  SELECT catreg.create_obscore('{...}');")
         seconds = make_tables(repository, folder, sql)
         say()
@@ -218,7 +258,8 @@ def main(server_uri, folder, visits):
         say("\nIs it right?")
         create(sql, CONFIG | {"collection_type": "TAGGED", "collections": [kit.TAG]}, "good")
         check_table(claims, sql, "at first", datasets)
-        say("\nThe client, unmodified, goes on; nothing is run but what it does:")
+        say("\nCatreg and the client, unmodified, go on; nothing is run but what they do:")
+        datasets += watch_ingest(claims, butler, sql, visits - 2, files)
         datasets += watch(claims, butler, sql, visits)
         load(sql, export(repository, folder))
         check_table(claims, sql, "afterwards, exported again", datasets)
