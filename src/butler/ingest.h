@@ -83,7 +83,7 @@ typedef struct Ingest
 	int64		allocated_rows;
 
 	bool		has_files;
-	KeySet	   *components;		/* (dataset, component) of the rows */
+	KeySet	   *components;		/* (dataset, component) of the rows; NULL: a dataset has but one */
 	KeySet	   *datastores;
 	TupleDesc	file_desc;
 	Tuplestorestate *files;		/* a row for each of the batch */

@@ -163,7 +163,8 @@ begin_files(Reading *reading)
 	ingest->locations = file_table(ingest, "dataset_location");
 	ingest->trash = file_table(ingest, "dataset_location_trash");
 	ingest->records = file_table(ingest, "file_datastore_records");
-	ingest->components = key_set_create(2, components);
+	if (get_attnum(ingest->batch, file_columns[FILE_COMPONENT].name) > 0)
+		ingest->components = key_set_create(2, components);
 	ingest->datastores = key_set_create(1, datastores);
 	ingest->file_desc = CreateTemplateTupleDesc(FILE_COLUMNS);
 	for (int i = 0; i < FILE_COLUMNS; i++)
@@ -275,7 +276,7 @@ place_row(Ingest *ingest, IngestRow *row, const Datum *data_id, Datum id, bool g
 			 ingest->on_conflict != ON_CONFLICT_IGNORE)
 		report_repeated(ingest, data_id);
 	row->repeated = found;
-	if (ingest->has_files)
+	if (ingest->components != NULL)
 	{
 		key[0] = Int64GetDatum(row->dataset);
 		key[1] = component;

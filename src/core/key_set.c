@@ -38,6 +38,7 @@ typedef struct Key
 typedef struct KeySlot
 {
 	int64		number;
+	uint32		hash;			/* of the key, which lies elsewhere */
 	char		status;
 } KeySlot;
 
@@ -61,10 +62,11 @@ struct KeySet
 #define SH_ELEMENT_TYPE KeySlot
 #define SH_KEY_TYPE int64
 #define SH_KEY number
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, slot) ((slot)->hash)
 #define SH_HASH_KEY(tb, key) (SET_KEY(tb, key)->hash)
 #define SH_EQUAL(tb, a, b) \
-	(SET_KEY(tb, a)->hash == SET_KEY(tb, b)->hash && \
-	 SET_KEY(tb, a)->length == SET_KEY(tb, b)->length && \
+	(SET_KEY(tb, a)->length == SET_KEY(tb, b)->length && \
 	 memcmp(SET_KEY(tb, a)->data, SET_KEY(tb, b)->data, SET_KEY(tb, a)->length) == 0)
 #define SH_SCOPE static inline
 #define SH_DECLARE
