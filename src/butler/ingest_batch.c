@@ -286,11 +286,19 @@ place_row(Ingest *ingest, IngestRow *row, const Datum *data_id, Datum id, bool g
 		report_repeated(ingest, data_id);
 }
 
+/*
+ * Errors: invalid_parameter_value for an empty text,
+ * string_data_right_truncation.
+ */
 static void
-check_length(const char *name, Datum value, int max_length)
+check_text(const char *name, Datum value, int max_length)
 {
 	int			length = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
 
+	if (length == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("empty value in column \"%s\" of the batch", name)));
 	if (max_length > 0 && length > max_length &&
 		pg_mbstrlen_with_len(VARDATA_ANY(DatumGetPointer(value)), length) > max_length)
 		ereport(ERROR,
@@ -325,9 +333,14 @@ complete_file(Reading *reading, Datum *values, bool *nulls)
 		if (!nulls[i] && file_columns[i].type == TEXTOID)
 		{
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
-			check_length(file_columns[i].name, values[i], reading->max_lengths[i]);
+			check_text(file_columns[i].name, values[i], reading->max_lengths[i]);
 		}
 	}
+	if (DatumGetInt64(values[FILE_SIZE]) < UNKNOWN_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("file size " INT64_FORMAT " in the batch", DatumGetInt64(values[FILE_SIZE])),
+				 errhint("A size that is not known is NULL.")));
 }
 
 /*
@@ -345,6 +358,11 @@ place_datastore(Reading *reading, IngestRow *row, const Datum *data_id, Datum da
 		datastore = reading->default_datastore;
 	else if (isnull)
 		report_null("datastore");
+	else
+	{
+		datastore = PointerGetDatum(PG_DETOAST_DATUM_PACKED(datastore));
+		check_text("datastore", datastore, 0);
+	}
 	number = (int32) key_set_add(ingest->datastores, &datastore, &found);
 	if (dataset->datastore < 0)
 		dataset->datastore = number;
