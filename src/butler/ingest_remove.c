@@ -7,14 +7,15 @@
  * to datasets, a dozen or more, and each of those would run a query.  So what
  * refers to the datasets is deleted first, a table at a time, and then they
  * are, without those triggers where remover_refusal() finds nothing against it.
- * They are locked FOR UPDATE before: a new reference waits for that lock.
+ * They are locked FOR UPDATE before: a new reference waits for that lock, and what
+ * was there by then is seen, since all is read as of its moment at every
+ * isolation level (query_execute_latest()).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -152,9 +153,6 @@ delete_datasets(Removal *removal)
 		.is_referred = is_referred
 	};
 
-	/* DELETE did not see what its transaction's snapshot does not show */
-	if (IsolationUsesXactSnapshot())
-		target.n_referrers = 0;
 	if (remover_refusal(&target) == NULL)
 		remover_delete(table, removal->tids, removal->n);
 	else

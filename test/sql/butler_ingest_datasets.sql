@@ -234,7 +234,7 @@ INSERT INTO registry.lock SELECT id FROM registry.dataset WHERE run_id = registr
 SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
 \set VERBOSITY default
 DROP TABLE registry.note, registry.lock;
--- a transaction with one snapshot looks for itself whether anybody does
+-- a transaction with one snapshot for all its statements
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT status, count(*) FROM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry') GROUP BY 1;
 COMMIT;
