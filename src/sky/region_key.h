@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include "sky/region.h"
 
 /*
