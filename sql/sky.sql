@@ -146,7 +146,7 @@ CREATE FUNCTION catreg.region_key_out(catreg.region_key) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.region_key_out(catreg.region_key) IS 'I/O';
 CREATE TYPE catreg.region_key (
-    INPUT = catreg.region_key_in, OUTPUT = catreg.region_key_out, INTERNALLENGTH = 40, ALIGNMENT = int4
+    INPUT = catreg.region_key_in, OUTPUT = catreg.region_key_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4
 );
 COMMENT ON TYPE catreg.region_key IS 'internal: what an index holds of a region';
 

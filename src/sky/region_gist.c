@@ -3,18 +3,7 @@
  * src/sky/region_gist.c
  *	  The GiST operator class of regions.
  *
- * A key is a box in space around a region and the centre of its bounding circle,
- * and how far the region reaches along the two diagonals between x and y; all in
- * float4 rounded outwards.  Neither the poles nor longitude 0 are special.
- * Whatever a key says is checked with the region itself.
- *
- * Most of a query's time is the server's own work on each key of the pages that
- * it visits.  The diagonals cut the boxes' corners off, half way between the
- * axes, so that it visits fewer pages; and that a page holds fewer keys, for the
- * bytes that they take, is a gain as well.
- *
- * A region without points, which every other contains, has the whole cube for a
- * key.
+ * What a key says of a region (region_key.c) is checked with the region itself.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,120 +16,34 @@
 
 #include "core/compat.h"
 #include "sky/region.h"
+#include "sky/region_key.h"
 
 #define INTERSECTS_STRATEGY 3
 #define CONTAINS_STRATEGY 7
 #define CONTAINED_STRATEGY 8
 #define DISTANCE_STRATEGY 15
 
-/* The axes of space come first. */
-#define N_AXES 5
-#define N_DIAGONALS (N_AXES - 3)
-
-/* More than rounding can make of two bounds of which one is within the other. */
-#define SLACK 1e-12
-
-/* More than a diagonal can be off: vectors are not quite of length 1, nor do a
- * circle's angle and chord quite agree (shape_codec.c). */
-#define DIAGONAL_SLACK 1e-6
-
 /* Each half of a page that is split gets at least this part of it. */
 #define MIN_FILL 0.25
 
-typedef struct RegionKey
-{
-	float4		low[N_AXES];
-	float4		high[N_AXES];
-} RegionKey;
-
-#define DatumGetRegionKey(datum) ((RegionKey *) DatumGetPointer(datum))
-
 /* ------------------------------------------------------------------- keys */
-
-static float4
-round_down(double value)
-{
-	float4		rounded = (float4) value;
-
-	return rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
-}
-
-static float4
-round_up(double value)
-{
-	float4		rounded = (float4) value;
-
-	return rounded < value ? nextafterf(rounded, INFINITY) : rounded;
-}
-
-/* How high a point is along a diagonal: halfway from x to y, or from x to -y. */
-static double
-along_diagonal(Vec point, int diagonal)
-{
-	return (diagonal == 0 ? point.x + point.y : point.x - point.y) * sqrt(0.5);
-}
-
-/*
- * How far a circle reaches along a diagonal.  From a radius of 90 degrees on a
- * polygon may leave the circle around its vertices: that says nothing.
- */
-static void
-bound_diagonal(const ShapeCircle *circle, int diagonal, float4 *low, float4 *high)
-{
-	double		along = along_diagonal(circle->center, diagonal);
-	double		across = sqrt(fmax(0, 1 - along * along));
-	double		cosine = 1 - 0.5 * circle->chord2;
-	double		sine = sqrt(fmax(0, 1 - cosine * cosine));
-
-	*low = -1;
-	*high = 1;
-	if (!(circle->chord2 >= 0 && circle->chord2 < 2))
-		return;
-	/* the diagonal's own ends are in some circles */
-	if (along < cosine)
-		*high = Min(1, round_up(along * cosine + across * sine + DIAGONAL_SLACK));
-	if (-along < cosine)
-		*low = Max(-1, round_down(along * cosine - across * sine - DIAGONAL_SLACK));
-}
-
-static void
-make_key(const Shape *shape, RegionKey *key)
-{
-	Bounds3		bounds = shape_bounds(shape);
-	ShapeCircle circle = shape_bounding_circle(shape);
-	const double *center = &circle.center.x;
-	bool		empty = bounds_are_empty(&bounds) || !(circle.chord2 >= 0) || !shape_has_points(shape);
-
-	for (int axis = 0; axis < 3; axis++)
-	{
-		key->low[axis] = empty ? -1 : round_down(fmin(bounds.low[axis], center[axis]));
-		key->high[axis] = empty ? 1 : round_up(fmax(bounds.high[axis], center[axis]));
-	}
-	for (int i = 0; i < N_DIAGONALS; i++)
-	{
-		key->low[3 + i] = -1;
-		key->high[3 + i] = 1;
-		if (!empty)
-			bound_diagonal(&circle, i, &key->low[3 + i], &key->high[3 + i]);
-	}
-}
-
-static void
-extend(RegionKey *key, const RegionKey *by)
-{
-	for (int axis = 0; axis < N_AXES; axis++)
-	{
-		key->low[axis] = Min(key->low[axis], by->low[axis]);
-		key->high[axis] = Max(key->high[axis], by->high[axis]);
-	}
-}
 
 /* The sum of the box's edges: boxes on a sphere are too flat for volumes. */
 static float4
 margin(const RegionKey *key)
 {
-	return (key->high[0] - key->low[0]) + (key->high[1] - key->low[1]) +
-		(key->high[2] - key->low[2]);
+	float4		sum = 0;
+
+	for (int i = 0; i < N_AXIS_REACHES; i++)
+		sum += key->reach[i];
+	return sum;
+}
+
+static void
+extend_box(RegionKey *box, const RegionKey *by)
+{
+	for (int i = 0; i < N_AXIS_REACHES; i++)
+		box->reach[i] = Max(box->reach[i], by->reach[i]);
 }
 
 PG_FUNCTION_INFO_V1(region_key_in);
@@ -159,11 +62,10 @@ PG_FUNCTION_INFO_V1(region_key_out);
 Datum
 region_key_out(PG_FUNCTION_ARGS)
 {
-	RegionKey  *key = (RegionKey *) PG_GETARG_POINTER(0);
+	const float4 *reach = DatumGetRegionKey(PG_GETARG_DATUM(0))->reach;
 
-	PG_RETURN_CSTRING(psprintf("(%.9g,%.9g,%.9g,%.9g,%.9g),(%.9g,%.9g,%.9g,%.9g,%.9g)",
-							   key->low[0], key->low[1], key->low[2], key->low[3], key->low[4],
-							   key->high[0], key->high[1], key->high[2], key->high[3], key->high[4]));
+	PG_RETURN_CSTRING(psprintf("(%.9g,%.9g,%.9g),(%.9g,%.9g,%.9g)",
+							   -reach[1], -reach[3], -reach[5], reach[0], reach[2], reach[4]));
 }
 
 PG_FUNCTION_INFO_V1(region_gist_compress);
@@ -173,14 +75,14 @@ region_gist_compress(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
 	GISTENTRY  *compressed;
-	RegionKey  *key;
+	LeafKey    *key;
 	Region	   *region;
 
 	if (!entry->leafkey)
 		PG_RETURN_POINTER(entry);
 	region = DatumGetRegion(entry->key);
-	key = palloc(sizeof(RegionKey));
-	make_key(&region->shape, key);
+	key = palloc(sizeof(LeafKey));
+	leaf_key_make(key, &region->shape);
 	if ((Pointer) region != DatumGetPointer(entry->key))
 		pfree(region);
 	compressed = palloc(sizeof(GISTENTRY));
@@ -194,12 +96,12 @@ Datum
 region_gist_union(PG_FUNCTION_ARGS)
 {
 	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
-	RegionKey  *key = palloc(sizeof(RegionKey));
+	InnerKey   *key = palloc(sizeof(InnerKey));
 
-	*key = *DatumGetRegionKey(entries->vector[0].key);
+	inner_key_make(key, DatumGetRegionKey(entries->vector[0].key));
 	for (int i = 1; i < entries->n; i++)
-		extend(key, DatumGetRegionKey(entries->vector[i].key));
-	*(int *) PG_GETARG_POINTER(1) = sizeof(RegionKey);
+		inner_key_extend(key, DatumGetRegionKey(entries->vector[i].key));
+	*(int *) PG_GETARG_POINTER(1) = sizeof(InnerKey);
 	PG_RETURN_POINTER(key);
 }
 
@@ -208,9 +110,11 @@ PG_FUNCTION_INFO_V1(region_gist_same);
 Datum
 region_gist_same(PG_FUNCTION_ARGS)
 {
+	const void *a = PG_GETARG_POINTER(0);
+	const void *b = PG_GETARG_POINTER(1);
 	bool	   *result = (bool *) PG_GETARG_POINTER(2);
 
-	*result = memcmp(PG_GETARG_POINTER(0), PG_GETARG_POINTER(1), sizeof(RegionKey)) == 0;
+	*result = VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
 	PG_RETURN_POINTER(result);
 }
 
@@ -224,9 +128,9 @@ region_gist_penalty(PG_FUNCTION_ARGS)
 	float	   *penalty = (float *) PG_GETARG_POINTER(2);
 	float4		extended = 0;
 
-	for (int axis = 0; axis < 3; axis++)
-		extended += Max(old->high[axis], new->high[axis]) - Min(old->low[axis], new->low[axis]);
-	*penalty = extended - margin(old);
+	for (int i = 0; i < N_AXIS_REACHES; i++)
+		extended += Max(0, new->reach[i] - old->reach[i]);
+	*penalty = extended;
 	PG_RETURN_POINTER(penalty);
 }
 
@@ -252,7 +156,7 @@ static void
 sort_along(SplitItem *items, int n, int axis)
 {
 	for (int i = 0; i < n; i++)
-		items[i].middle = items[i].key->low[axis] + items[i].key->high[axis];
+		items[i].middle = items[i].key->reach[2 * axis] - items[i].key->reach[2 * axis + 1];
 	qsort(items, n, sizeof(SplitItem), compare_items);
 }
 
@@ -273,7 +177,7 @@ best_cut(const SplitItem *items, int n, float4 *met)
 	for (int i = n - 2; i > 0; i--)
 	{
 		right[i] = right[i + 1];
-		extend(&right[i], items[i].key);
+		extend_box(&right[i], items[i].key);
 	}
 	for (int i = 1; i <= n - least; i++)
 	{
@@ -287,7 +191,7 @@ best_cut(const SplitItem *items, int n, float4 *met)
 				*met = cost;
 			}
 		}
-		extend(&left, items[i].key);
+		extend_box(&left, items[i].key);
 	}
 	pfree(right);
 	return best;
@@ -305,8 +209,8 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 	GIST_SPLITVEC *split = (GIST_SPLITVEC *) PG_GETARG_POINTER(1);
 	int			n = entries->n - FirstOffsetNumber;
 	SplitItem  *items = palloc(sizeof(SplitItem) * n);
-	RegionKey  *left = palloc(sizeof(RegionKey));
-	RegionKey  *right = palloc(sizeof(RegionKey));
+	InnerKey   *left = palloc(sizeof(InnerKey));
+	InnerKey   *right = palloc(sizeof(InnerKey));
 	int			cut = 0;
 	int			axis = 0;
 	float4		met = 0;
@@ -335,17 +239,17 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 	split->spl_left = palloc(sizeof(OffsetNumber) * n);
 	split->spl_right = palloc(sizeof(OffsetNumber) * n);
 	split->spl_nleft = split->spl_nright = 0;
-	*left = *items[0].key;
-	*right = *items[cut].key;
+	inner_key_make(left, items[0].key);
+	inner_key_make(right, items[cut].key);
 	for (int i = 0; i < n; i++)
 		if (i < cut)
 		{
-			extend(left, items[i].key);
+			inner_key_extend(left, items[i].key);
 			split->spl_left[split->spl_nleft++] = items[i].offset;
 		}
 		else
 		{
-			extend(right, items[i].key);
+			inner_key_extend(right, items[i].key);
 			split->spl_right[split->spl_nright++] = items[i].offset;
 		}
 	split->spl_ldatum = PointerGetDatum(left);
@@ -358,8 +262,8 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 /* What is known of a query, kept from key to key. */
 typedef struct RegionQuery
 {
-	RegionKey	outer;			/* what meets the query meets this */
-	RegionKey	inner;			/* what contains the query contains this */
+	KeyTest		meets;			/* passed by what meets the query */
+	KeyTest		contains;		/* passed by what contains it */
 	ShapeCircle circle;
 	bool		empty;
 	Page		page;			/* of the key that was looked at last */
@@ -374,29 +278,9 @@ make_query(FunctionCallInfo fcinfo, Datum datum)
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
 	RegionQuery *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
 	Region	   *region = DatumGetRegion(datum);
-	Bounds3		bounds;
 
-	bounds = shape_bounds(&region->shape);
-	query->circle = shape_bounding_circle(&region->shape);
-	query->empty = bounds_are_empty(&bounds) || !(query->circle.chord2 >= 0) ||
-		!shape_has_points(&region->shape);
-	for (int axis = 0; axis < 3; axis++)
-	{
-		query->outer.low[axis] = round_down(bounds.low[axis]);
-		query->outer.high[axis] = round_up(bounds.high[axis]);
-		query->inner.low[axis] = round_up(bounds.low[axis] + SLACK);
-		query->inner.high[axis] = round_down(bounds.high[axis] - SLACK);
-	}
-	for (int axis = 3; axis < N_AXES; axis++)
-	{
-		double		along = along_diagonal(query->circle.center, axis - 3);
-		bool		is_point = region->shape.kind == SHAPE_POINT;
-
-		bound_diagonal(&query->circle, axis - 3, &query->outer.low[axis], &query->outer.high[axis]);
-		/* a region may reach less far than its circle: nothing is asked for */
-		query->inner.low[axis] = is_point ? round_up(along + SLACK) : 2;
-		query->inner.high[axis] = is_point ? round_down(along - SLACK) : -2;
-	}
+	query->empty = !key_tests_make(&region->shape, &query->meets, &query->contains,
+								   &query->circle);
 	query->size = size;
 	memcpy(query->value, DatumGetPointer(datum), size);
 	return query;
@@ -458,48 +342,20 @@ chord2_to_key(const RegionKey *key, Vec point)
 
 	for (int axis = 0; axis < 3; axis++)
 	{
-		double		off = at[axis] < key->low[axis] ? key->low[axis] - at[axis] :
-			at[axis] > key->high[axis] ? at[axis] - key->high[axis] : 0;
+		double		low = -key->reach[2 * axis + 1];
+		double		high = key->reach[2 * axis];
+		double		off = at[axis] < low ? low - at[axis] : at[axis] > high ? at[axis] - high : 0;
 
 		chord2 += off * off;
 	}
 	return chord2;
 }
 
-static inline int
-meets_along(const RegionKey *key, const RegionKey *outer, int axis)
-{
-	return (key->low[axis] <= outer->high[axis]) & (key->high[axis] >= outer->low[axis]);
-}
-
-static inline int
-contains_along(const RegionKey *key, const RegionKey *inner, int axis)
-{
-	return (key->low[axis] <= inner->low[axis]) & (key->high[axis] >= inner->high[axis]);
-}
-
-/*
- * The tests of a key are joined by & and not by &&: of a page's keys most fail,
- * each at another one, and a processor that has guessed wrong loses more than
- * all ten take.
- */
 static inline bool
 may_intersect(const RegionKey *key, const RegionQuery *query)
 {
-	const RegionKey *outer = &query->outer;
-	int			meets = meets_along(key, outer, 0) & meets_along(key, outer, 1) &
-		meets_along(key, outer, 2) & meets_along(key, outer, 3) & meets_along(key, outer, 4);
-
-	return meets && chord2_to_key(key, query->circle.center) <= query->circle.chord2 + SLACK;
-}
-
-static inline bool
-may_contain(const RegionKey *key, const RegionQuery *query)
-{
-	const RegionKey *inner = &query->inner;
-
-	return contains_along(key, inner, 0) & contains_along(key, inner, 1) &
-		contains_along(key, inner, 2) & contains_along(key, inner, 3) & contains_along(key, inner, 4);
+	return key_passes(key, &query->meets) &&
+		chord2_to_key(key, query->circle.center) <= query->circle.chord2 + KEY_SLACK;
 }
 
 static inline bool
@@ -508,7 +364,7 @@ may_be_found(const RegionKey *key, const RegionQuery *query, StrategyNumber stra
 	switch (strategy)
 	{
 		case CONTAINS_STRATEGY:
-			return may_contain(key, query) || query->empty;
+			return key_passes(key, &query->contains) || query->empty;
 		case INTERSECTS_STRATEGY:
 			return may_intersect(key, query) && !query->empty;
 		default:
@@ -604,7 +460,7 @@ position_of(const RegionKey *key)
 	uint32		cell[2];
 
 	for (int axis = 0; axis < 3; axis++)
-		middle[axis] = 0.5 * ((double) key->low[axis] + key->high[axis]);
+		middle[axis] = 0.5 * ((double) key->reach[2 * axis] - key->reach[2 * axis + 1]);
 	for (int axis = 1; axis < 3; axis++)
 		if (fabs(middle[axis]) > fabs(middle[face]))
 			face = axis;

@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/sky/region_key.c
+ *	  What an index holds of a region, and of the regions below a page.
+ *
+ * A key says how far a region reaches in some directions of space, rounded
+ * outwards: it lies within that polytope.  Neither the poles nor longitude 0 are
+ * special.
+ *
+ * Most of a query's time is the server's own work on each key of the pages that
+ * it visits.  So a region's key is small: the axes, that is a box, and the two
+ * diagonals between x and y, which cut the box's corners off half way between the
+ * axes.  The key of a page knows all 26 directions, which is a good part of what
+ * the regions' own outlines would say of so many of them; and as it is three times
+ * as large, there are a third as many on a page: the tree is one level deeper, and a
+ * query has fewer keys to look at.
+ *
+ * A region without points, which every other contains, reaches everywhere.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "sky/region_key.h"
+
+/*
+ * More than a circle can be off: vectors are not quite of length 1, nor do a
+ * circle's angle and chord quite agree (shape_codec.c).
+ */
+#define CIRCLE_SLACK 1e-6
+
+#define HALF 0.70710678118654752440 /* of the square root of 2 */
+#define THIRD 0.57735026918962576451 /* of the square root of 3 */
+
+/* The first of each pair of opposites. */
+static const Vec directions[N_REACHES / 2] = {
+	{1, 0, 0}, {0, 1, 0}, {0, 0, 1},
+	{HALF, HALF, 0}, {HALF, -HALF, 0},
+	{HALF, 0, HALF}, {HALF, 0, -HALF}, {0, HALF, HALF}, {0, HALF, -HALF},
+	{THIRD, THIRD, THIRD}, {THIRD, THIRD, -THIRD}, {THIRD, -THIRD, THIRD}, {-THIRD, THIRD, THIRD}
+};
+
+static float4
+round_down(double value)
+{
+	float4		rounded = (float4) value;
+
+	return rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
+}
+
+static float4
+round_up(double value)
+{
+	float4		rounded = (float4) value;
+
+	return rounded < value ? nextafterf(rounded, INFINITY) : rounded;
+}
+
+static int16
+diagonal_down(double value)
+{
+	return (int16) floor(Max(-1, Min(1, value)) * PG_INT16_MAX);
+}
+
+static int16
+diagonal_up(double value)
+{
+	return (int16) ceil(Max(-1, Min(1, value)) * PG_INT16_MAX);
+}
+
+/* How far a point reaches in a direction. */
+static double
+point_reach(Vec point, int i)
+{
+	const Vec  *direction = &directions[i / 2];
+	double		along = point.x * direction->x + point.y * direction->y + point.z * direction->z;
+
+	return i % 2 == 0 ? along : -along;
+}
+
+/*
+ * How far a circle reaches in a direction, at most.  From a radius of 90 degrees
+ * on a polygon may leave the circle around its vertices: that says nothing.
+ */
+static double
+circle_reach(const ShapeCircle *circle, int i)
+{
+	double		along = point_reach(circle->center, i);
+	double		across = sqrt(fmax(0, 1 - along * along));
+	double		cosine = 1 - 0.5 * circle->chord2;
+	double		sine = sqrt(fmax(0, 1 - cosine * cosine));
+
+	/* the end of the direction may be in the circle */
+	if (!(circle->chord2 >= 0 && circle->chord2 < 2) || along >= cosine)
+		return 1;
+	return Min(1, along * cosine + across * sine + CIRCLE_SLACK);
+}
+
+static double
+bounds_reach(const Bounds3 *bounds, int i)
+{
+	return i % 2 == 0 ? bounds->high[i / 2] : -bounds->low[i / 2];
+}
+
+static bool
+has_points(const Shape *shape, const Bounds3 *bounds, const ShapeCircle *circle)
+{
+	return !bounds_are_empty(bounds) && circle->chord2 >= 0 && shape_has_points(shape);
+}
+
+/*
+ * The key of a region.  Its centre lies within as well, for the distance.
+ */
+void
+leaf_key_make(LeafKey *key, const Shape *shape)
+{
+	Bounds3		bounds = shape_bounds(shape);
+	ShapeCircle circle = shape_bounding_circle(shape);
+	bool		everywhere = !has_points(shape, &bounds, &circle);
+
+	SET_VARSIZE(key, sizeof(LeafKey));
+	for (int i = 0; i < N_AXIS_REACHES; i++)
+		key->axes.reach[i] = everywhere ? 1 :
+			round_up(fmax(bounds_reach(&bounds, i), point_reach(circle.center, i)));
+	for (int i = 0; i < N_LEAF_DIAGONALS; i++)
+		key->diagonal[i] = everywhere ? PG_INT16_MAX :
+			diagonal_up(circle_reach(&circle, N_AXIS_REACHES + i));
+}
+
+/* How far the box of a region's key reaches in a direction. */
+static double
+box_reach(const RegionKey *key, int i)
+{
+	const double *direction = &directions[i / 2].x;
+	double		reach = 0;
+
+	for (int axis = 0; axis < 3; axis++)
+	{
+		double		part = i % 2 == 0 ? direction[axis] : -direction[axis];
+
+		reach += fabs(part) * key->reach[2 * axis + (part < 0)];
+	}
+	return Min(1, reach);
+}
+
+/*
+ * The key of a page above one key, that of a region or of a page.
+ */
+void
+inner_key_make(InnerKey *inner, const RegionKey *key)
+{
+	const LeafKey *leaf = (const LeafKey *) key;
+
+	if (!is_leaf_key(key))
+	{
+		memcpy(inner, key, sizeof(InnerKey));
+		return;
+	}
+	SET_VARSIZE(inner, sizeof(InnerKey));
+	for (int i = 0; i < N_REACHES; i++)
+	{
+		double		reach = i < N_AXIS_REACHES ? key->reach[i] : box_reach(key, i);
+
+		if (i >= N_AXIS_REACHES && i < N_AXIS_REACHES + N_LEAF_DIAGONALS)
+			reach = Min(reach, (double) leaf->diagonal[i - N_AXIS_REACHES] / PG_INT16_MAX);
+		inner->reach[i] = round_up(reach);
+	}
+}
+
+void
+inner_key_extend(InnerKey *inner, const RegionKey *by)
+{
+	InnerKey	key;
+
+	inner_key_make(&key, by);
+	for (int i = 0; i < N_REACHES; i++)
+		inner->reach[i] = Max(inner->reach[i], key.reach[i]);
+}
+
+/*
+ * What a key reaches whose region meets a region, and one whose region contains it;
+ * and the region's bounding circle.  false: the region has no points, and the tests
+ * say nothing.
+ */
+bool
+key_tests_make(const Shape *shape, KeyTest *meets, KeyTest *contains, ShapeCircle *bounding)
+{
+	Bounds3		bounds = shape_bounds(shape);
+	ShapeCircle circle = shape_bounding_circle(shape);
+
+	for (int i = 0; i < N_REACHES; i++)
+	{
+		bool		is_axis = i < N_AXIS_REACHES;
+		int			opposite = i ^ 1;
+		double		near = is_axis ? -bounds_reach(&bounds, opposite) : -circle_reach(&circle, opposite);
+		double		far = is_axis ? bounds_reach(&bounds, i) : point_reach(circle.center, i);
+
+		/* a region may reach less far than its circle, if it is not a point */
+		if (!is_axis && shape->kind != SHAPE_POINT)
+			far = -2;
+		meets->reach[i] = round_down(near);
+		contains->reach[i] = round_down(far - KEY_SLACK);
+		if (!is_axis && i < N_AXIS_REACHES + N_LEAF_DIAGONALS)
+		{
+			meets->diagonal[i - N_AXIS_REACHES] = diagonal_down(near);
+			contains->diagonal[i - N_AXIS_REACHES] = diagonal_down(far - KEY_SLACK);
+		}
+	}
+	*bounding = circle;
+	return has_points(shape, &bounds, &circle);
+}
