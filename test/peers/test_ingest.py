@@ -15,12 +15,13 @@ import psycopg
 import pytest
 from astropy.time import Time, TimeDelta
 from lsst.daf.butler import CollectionType, DatasetIdFactory, DatasetIdGenEnum, DatasetRef, DatasetType, FileDataset, Timespan
-from lsst.daf.butler.registry import ConflictingDefinitionError
+from lsst.daf.butler.registry import ConflictingDefinitionError, InconsistentDataIdError
 from lsst.daf.butler.time_utils import TimeConverter
 
 import butlerkit as kit
 from butlerkit import CAM, calexp_ids, coadd_ids, raw_ids
 from test_obscore import new_database
+from test_obscore_universes import UNIVERSES, Filler, random_groups
 
 CALIBS = "calibs/one"
 TAGS = "tags/new"
@@ -182,6 +183,38 @@ def test_twin(twins, tmp_path):
                 assert [os.path.relpath(b.getURI(ref).ospath, r.root) for b, r in ((butler, twins.mine), (twins.client, twins.theirs))] == 2 * [
                     os.path.relpath(twins.client.getURI(ref).ospath, twins.theirs.root)]
                 assert butler.getURI(ref).exists() and butler.stored(ref)
+
+
+@pytest.mark.parametrize("path", UNIVERSES, ids=lambda path: path.stem if path else "default")
+def test_universe(server_uri, tmp_path, path):
+    "Random dataset types and data ids of every dimension universe."
+    dice = random.Random(str(path and path.name))
+    with new_database(server_uri, extensions=()) as uri:
+        repository = kit.Repository(uri, "own", tmp_path / "original").create(dimensions=path and str(path))
+        with repository.client() as butler:
+            filler = Filler(butler, dice)
+            groups = random_groups(dice, butler.dimensions)
+            for name, group in groups.items():
+                kit.register_type(butler, name, group)
+        template = uri.rsplit("/", 1)[1]
+        with new_database(server_uri, template, extensions=()) as one, new_database(server_uri, template) as other:
+            twins = Twins(repository.copied(one, tmp_path / "theirs"), repository.copied(other, tmp_path / "mine"))
+            with contextlib.closing(twins):
+                twins.client.collections.register("r")
+                n = 0
+                for name, group in groups.items():
+                    refs = []
+                    for data_id in filler.dataset_ids(group):
+                        # a visit of another day or filter than its exposure, say
+                        with contextlib.suppress(ConflictingDefinitionError, InconsistentDataIdError):
+                            refs += twins.client.registry.insertDatasets(name, [data_id], run="r")
+                    if refs:
+                        rows = [{**dict(ref.dataId.required), "dataset_id": ref.id} for ref in refs]
+                        assert twins.ingest(rows, name, "r") == [(ref.id, "inserted") for ref in refs]
+                        assert {s for _, s in twins.ingest(rows, name, "r", "ignore")} == {"existing"}
+                        n += len(refs)
+                assert n > 40
+                twins.compare()
 
 
 @pytest.mark.parametrize("dataset_type, pixel", [
