@@ -452,6 +452,14 @@ find_local(const Mirror *mirror, const char *name)
 	return NULL;
 }
 
+static bool
+is_generated(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	return attnum != InvalidAttrNumber && get_attgenerated(relid, attnum) != '\0';
+}
+
 /*
  * What keeps a remote table from being the same as the one here; NULL: nothing
  * does, and it has been looked up.
@@ -480,6 +488,13 @@ catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid)
 
 		if (find_column(table->columns, column->name) == NULL)
 			return psprintf("it has a column \"%s\" here, which is missing there", column->name);
+	}
+	foreach(cell, here->columns)
+	{
+		const MirrorColumn *column = lfirst(cell);
+
+		if (is_generated(relid, column->name))
+			return psprintf("its column \"%s\" is generated here", column->name);
 	}
 	if (!same_key(table->key, here->key))
 		return "its primary key, or unique columns that are not null, are not the same there and here";

@@ -55,6 +55,7 @@ pin_settings(void)
 		{"lc_monetary", "C"},
 		{"xmloption", "content"},
 		{"standard_conforming_strings", "on"},
+		{"quote_all_identifiers", "off"},
 		{"row_security", "off"},
 		{"jit", "off"},
 	};

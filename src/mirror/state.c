@@ -244,7 +244,8 @@ state_is_untouched(const MirrorTable *table)
 }
 
 /*
- * The condition, there, of a row that may have changed.
+ * The condition, there, of a row that may have changed.  A row in the future is one
+ * of 2^31 or more transactions ago, which VACUUM has frozen.
  */
 const char *
 state_changed(const MirrorTable *table)
@@ -253,7 +254,7 @@ state_changed(const MirrorTable *table)
 
 	if (!TransactionIdIsNormal(xmin))
 		xmin = FirstNormalTransactionId;
-	return psprintf("pg_catalog.age(t.xmin) <= (SELECT pg_catalog.age('%u'::pg_catalog.xid))", xmin);
+	return psprintf("pg_catalog.age(t.xmin) <= (SELECT pg_catalog.age('%u'::pg_catalog.xid)) AND pg_catalog.age(t.xmin) >= 0", xmin);
 }
 
 /*

@@ -73,10 +73,12 @@ sub mirrors
 	my $changed = q{SELECT string_agg(table_name, ' ' ORDER BY table_name COLLATE "C") FROM catreg.refresh_mirror('Mirror') WHERE inserted + updated + deleted > 0};
 
 	$there->safe_psql('postgres', $source);
+	$there->safe_psql('postgres', $_) for 'CREATE ROLE hasty SUPERUSER LOGIN', q{ALTER ROLE hasty SET statement_timeout = '50ms'}, 'ALTER ROLE hasty SET quote_all_identifiers = on';
+	$there->safe_psql('postgres', q{ALTER ROLE hasty SET transaction_timeout = '100ms'}) if $there->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
 	$here->safe_psql('postgres', q{
 		CREATE EXTENSION catreg;
 		CREATE SERVER there FOREIGN DATA WRAPPER catreg OPTIONS (host '} . $there->host . q{', port '} . $there->port . q{', dbname 'postgres');
-		CREATE USER MAPPING FOR CURRENT_USER SERVER there;
+		CREATE USER MAPPING FOR CURRENT_USER SERVER there OPTIONS (user 'hasty');
 		SELECT catreg.create_mirror('there', 'Source', 'Mirror')});
 	is(contents($here, 'Mirror'), contents($there, 'Source'), "$name: the first copy");
 	is($here->safe_psql('postgres', $changed), '', "$name: nothing to do");
@@ -109,7 +111,7 @@ foreach my $other (@others)
 		$node->safe_psql('postgres', 'DROP SCHEMA "Source" CASCADE');
 		mirrors("$version mirrors $here", $local, $node);
 	}
-	$local->safe_psql('postgres', 'DROP SCHEMA IF EXISTS "Source" CASCADE');
+	$local->safe_psql('postgres', 'DROP SCHEMA IF EXISTS "Source" CASCADE; DROP ROLE IF EXISTS hasty');
 	$node->stop;
 }
 $local->stop;
