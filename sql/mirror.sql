@@ -10,6 +10,8 @@ CREATE TABLE catreg.mirror (
     remote_xmin numeric,
     local_state text,
     local_xid numeric,
+    local_file text,
+    local_lsn pg_lsn,
     refreshed timestamptz
 );
 COMMENT ON TABLE catreg.mirror IS 'the tables that catreg keeps equal to those of other servers; written by create_mirror(), refresh_mirror() and drop_mirror() only';
@@ -18,6 +20,8 @@ COMMENT ON COLUMN catreg.mirror.remote_state IS 'which table of which run of the
 COMMENT ON COLUMN catreg.mirror.remote_xmin IS 'the oldest transaction there that had not ended then';
 COMMENT ON COLUMN catreg.mirror.local_state IS 'print of the rows here then: their number, a sum over their versions, their columns';
 COMMENT ON COLUMN catreg.mirror.local_xid IS 'the transaction here that took the print';
+COMMENT ON COLUMN catreg.mirror.local_file IS 'which file of which cluster held the rows then, and how long it was';
+COMMENT ON COLUMN catreg.mirror.local_lsn IS 'where the log ended then: a page written since is of a later place';
 COMMENT ON COLUMN catreg.mirror.refreshed IS 'when the table was last made equal to the remote''s';
 SELECT pg_catalog.pg_extension_config_dump('catreg.mirror', '');
 GRANT SELECT ON catreg.mirror TO PUBLIC;

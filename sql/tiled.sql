@@ -86,6 +86,10 @@ $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_trigger
                    WHERE tgrelid = nodes AND tgname = 'update_closure_table_when_inserting') THEN
+        -- a mirror has none: the remote's is not copied
+        IF EXISTS (SELECT FROM catreg.mirror m WHERE m.relation = nodes) THEN
+            RETURN;
+        END IF;
         RAISE EXCEPTION 'table "%" has no trigger "update_closure_table_when_inserting"', nodes
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'It is Tiled''s own, which keeps the closure where catreg does not.';
@@ -95,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION catreg.tiled_enable_closure_trigger(regclass, boolean) IS
-    'internal: switches Tiled''s own closure trigger';
+    'internal: switches Tiled''s own closure trigger, which a mirror has not';
 
 CREATE FUNCTION catreg.delete_nodes(paths text[], catalog regnamespace DEFAULT 'public'::text::regnamespace,
         OUT path text, OUT nodes bigint, OUT assets bigint, OUT structures bigint)

@@ -69,4 +69,11 @@
 	make_range((type), (lower), (upper), (empty))
 #endif
 
+/* 16 calls the number of a relation's file otherwise. */
+#if PG_VERSION_NUM >= 160000
+#define catreg_file_number(rel) ((rel)->rd_locator.relNumber)
+#else
+#define catreg_file_number(rel) ((rel)->rd_node.relNode)
+#endif
+
 #endif							/* CATREG_COMPAT_H */

@@ -51,6 +51,14 @@ write_delete(StringInfo text, const MirrorTable *table, int i)
 	{
 		appendStringInfo(text, "d%d AS (DELETE FROM %s t USING catreg_gone_%d g WHERE ", i, table->local, i);
 		write_same_key(text, table, "g");
+
+		/* keys can be equal and not look the same, such as 1.0 and 1.00 */
+		if (table->n_changed > 0)
+		{
+			appendStringInfo(text, " AND NOT EXISTS (SELECT FROM catreg_changed_%d t WHERE ", i);
+			write_same_key(text, table, "g");
+			appendStringInfoString(text, ")");
+		}
 		appendStringInfoString(text, " RETURNING 1), ");
 	}
 	else

@@ -38,6 +38,10 @@
 
 #define MAX_ATTEMPTS 5
 
+/* Hash functions tell machines of another byte order by these. */
+#define SOME_HASHES "hashint8extended(-1234567890123, hashint8extended(42, 0)), hashtextextended('a text', -42), " \
+	"hashtextextended(repeat('another one', 100), 1234567890123)"
+
 /* $1: the schema; $2: the tables, NULL for all */
 static const char *const list_query =
 	"SELECT c.relname, format('%I.%I', n.nspname, c.relname) "
@@ -315,12 +319,14 @@ read_identity(Mirror *mirror)
 {
 	RemoteRows *rows = remote_query(mirror->remote,
 									"SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), has_function_privilege('pg_control_system()', 'EXECUTE') "
-									"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus'), hashint8extended(-1234567890123, hashint8extended(42, 0)) "
+									"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus'), concat_ws('/', " SOME_HASHES ") "
 									"FROM pg_current_snapshot() s", 0, NULL);
 
 	mirror->snapshot_xmin = strtoull(remote_value(rows, 0, 0), NULL, 10);
 	mirror->snapshot_xmax = strtoull(remote_value(rows, 0, 1), NULL, 10);
-	mirror->same_hash = strcmp(remote_value(rows, 0, 3), local_value("SELECT hashint8extended(-1234567890123, hashint8extended(42, 0))")) == 0;
+	mirror->same_hash = strcmp(remote_value(rows, 0, 3), local_value("SELECT concat_ws('/', " SOME_HASHES ")")) == 0;
+	if (!pg_strong_random(&mirror->seed, sizeof(mirror->seed)))
+		elog(ERROR, "could not make a random number");
 	if (remote_value(rows, 0, 2)[0] != 't')
 		return;
 	rows = remote_query(mirror->remote,
@@ -446,6 +452,14 @@ find_local(const Mirror *mirror, const char *name)
 	return NULL;
 }
 
+static bool
+is_generated(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	return attnum != InvalidAttrNumber && get_attgenerated(relid, attnum) != '\0';
+}
+
 /*
  * What keeps a remote table from being the same as the one here; NULL: nothing
  * does, and it has been looked up.
@@ -474,6 +488,13 @@ catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid)
 
 		if (find_column(table->columns, column->name) == NULL)
 			return psprintf("it has a column \"%s\" here, which is missing there", column->name);
+	}
+	foreach(cell, here->columns)
+	{
+		const MirrorColumn *column = lfirst(cell);
+
+		if (is_generated(relid, column->name))
+			return psprintf("its column \"%s\" is generated here", column->name);
 	}
 	if (!same_key(table->key, here->key))
 		return "its primary key, or unique columns that are not null, are not the same there and here";

@@ -11,9 +11,15 @@
  * A row's position is its key, where that is one integer: a range is then a range
  * of an index.  For any other key it is a hash: ranges are as even as can be,
  * whatever the keys look like, and no two servers have to agree on how texts are
- * sorted.  It is an MD5 of the key's text, and for integers PostgreSQL's own hash
- * function, which cannot change since tables are partitioned by it; both sides are
- * asked all the same.  Ranges are named by the leading bits of a position.
+ * sorted.  Ranges are named by the leading bits of a position.
+ *
+ * Hashes are of texts, in which every difference shows that a type's equality may
+ * pass over, and of integers.  They are PostgreSQL's own, which cannot change since
+ * tables are partitioned by them; both sides are asked all the same, since they
+ * differ with the byte order of a machine.  Their seed is another one each time:
+ * two rows whose checksums are the same by chance or by design will differ next
+ * time.  Where they are not the same on both sides, or texts are not, for want of
+ * one encoding, MD5 takes their place.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +42,7 @@
 #define FEW_ROWS 64				/* that a range is not divided for, */
 #define FEW_KEYS 256			/* of which only keys are read */
 #define MANY_ROWS 2000000		/* that are rather read as a whole */
+#define MANY_ORPHANS 20000		/* that are rather found by checksums */
 #define KEYS_A_QUERY 5000
 
 /* What is compared of a table: whether there are the same keys, or the same rows. */
@@ -74,10 +81,20 @@ write_row(StringInfo text, List *columns)
 	appendStringInfoString(text, ")::text");
 }
 
-/* The leading bits of the MD5 of some columns, as an integer. */
+/* Some bits of a hash of some columns, as an integer. */
 static void
 write_hash(StringInfo text, const Mirror *mirror, List *columns, int bits)
 {
+	if (mirror->same_text && mirror->same_hash)
+	{
+		appendStringInfoString(text, "(hashtextextended(");
+		write_row(text, columns);
+		appendStringInfo(text, ", " INT64_FORMAT ")", (int64) mirror->seed);
+		if (bits < 64)
+			appendStringInfo(text, " & " INT64_FORMAT, (INT64CONST(1) << bits) - 1);
+		appendStringInfoString(text, ")");
+		return;
+	}
 	appendStringInfoString(text, "('x' || substr(md5(");
 	if (!mirror->same_text)
 		appendStringInfoString(text, "convert_to(");
@@ -106,20 +123,20 @@ are_integers(List *columns)
 
 /* A hash of integers, each the seed of the next. */
 static void
-write_integer_hash(StringInfo text, List *columns)
+write_integer_hash(StringInfo text, List *columns, uint64 seed)
 {
 	ListCell   *cell;
 
 	StringInfoData hash;
 
 	initStringInfo(&hash);
-	appendStringInfoString(&hash, "0");
+	appendStringInfo(&hash, INT64_FORMAT, (int64) seed);
 	foreach(cell, columns)
 	{
-		char	   *seed = pstrdup(hash.data);
+		char	   *inner = pstrdup(hash.data);
 
 		resetStringInfo(&hash);
-		appendStringInfo(&hash, "hashint8extended(t.%s, %s)", ((MirrorColumn *) lfirst(cell))->quoted, seed);
+		appendStringInfo(&hash, "hashint8extended(t.%s, %s)", ((MirrorColumn *) lfirst(cell))->quoted, inner);
 	}
 	appendStringInfo(text, "(%s & " INT64_FORMAT ")", hash.data, (INT64CONST(1) << HASH_BITS) - 1);
 }
@@ -132,7 +149,7 @@ write_position(StringInfo text, const Comparison *comparison)
 	if (comparison->by_integer)
 		appendStringInfo(text, "t.%s::int8", ((MirrorColumn *) linitial(key))->quoted);
 	else if (comparison->mirror->same_hash && are_integers(key))
-		write_integer_hash(text, key);
+		write_integer_hash(text, key, comparison->mirror->seed);
 	else
 		write_hash(text, comparison->mirror, key, HASH_BITS);
 }
@@ -265,6 +282,16 @@ differing_ranges(const Sum *a, int n_a, const Sum *b, int n_b)
 	return ranges;
 }
 
+static uint64
+count_rows(const Sum *sums, int n)
+{
+	uint64		rows = 0;
+
+	for (int i = 0; i < n; i++)
+		rows += strtoull(sums[i].count, NULL, 10);
+	return rows;
+}
+
 /*
  * Checksums on both sides of ranges of 2^shift positions, within those given.  The
  * remote computes its own while we do ours.
@@ -290,6 +317,8 @@ compare_level(Comparison *comparison, List *within, int within_shift, int shift)
 	remote_send(comparison->mirror->remote, texts[0].data, 0, NULL);
 	sums[1] = local_sums(texts[1].data, &n[1]);
 	sums[0] = remote_sums(comparison->mirror->remote, &n[0]);
+	if (within == NIL)
+		comparison->table->n_remote = count_rows(sums[0], n[0]);
 	return differing_ranges(sums[0], n[0], sums[1], n[1]);
 }
 
@@ -297,7 +326,7 @@ compare_level(Comparison *comparison, List *within, int within_shift, int shift)
 static int
 first_bits(const Comparison *comparison)
 {
-	uint64		rows = strtoull(comparison->table->remote_rows, NULL, 10);
+	uint64		rows = comparison->table->n_remote;
 	int			bits = FIRST_BITS;
 
 	while (comparison->keys_only && bits < MOST_FIRST_BITS && (rows >> bits) > FEW_KEYS * 3 / 4)
@@ -405,11 +434,11 @@ add_gone(MirrorTable *table, const char *text)
 	options.dest->rDestroy(options.dest);
 }
 
-/* Notes the keys that a SELECT returns. */
-static void
-add_wanted(Comparison *comparison, const char *text)
+/* The keys that a SELECT returns, added to others. */
+static List *
+add_keys(List *keys, const MirrorTable *table, const char *text)
 {
-	int			n = list_length(comparison->table->key);
+	int			n = list_length(table->key);
 
 	if (SPI_execute(text, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", text);
@@ -419,9 +448,10 @@ add_wanted(Comparison *comparison, const char *text)
 
 		for (int j = 0; j < n; j++)
 			key[j] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
-		comparison->wanted = lappend(comparison->wanted, key);
+		keys = lappend(keys, key);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	return keys;
 }
 
 /*
@@ -487,47 +517,51 @@ compare_rows(Comparison *comparison, List *ranges, int shift)
 		appendStringInfoString(&text, " FROM catreg_remote r WHERE NOT EXISTS (SELECT FROM t WHERE ");
 		write_same_key(&text, table, "r", "t");
 		appendStringInfoString(&text, " AND t.\"catreg checksum\" = r.\"catreg checksum\")");
-		add_wanted(comparison, text.data);
+		comparison->wanted = add_keys(comparison->wanted, table, text.data);
 	}
 	if (SPI_unregister_relation("catreg_remote") != SPI_OK_REL_UNREGISTER)
 		elog(ERROR, "could not unregister the remote's keys");
 	tuplestore_end(keys);
 }
 
+/* Writes the remote's rows of some of a list of keys, as FROM has them. */
+static void
+write_keys(StringInfo text, const MirrorTable *table, List *keys, int begin, int end)
+{
+	appendStringInfoString(text, "(VALUES ");
+	for (int i = begin; i < end; i++)
+	{
+		char	  **key = list_nth(keys, i);
+
+		appendStringInfoString(text, i == begin ? "(" : ", (");
+		for (int j = 0; j < list_length(table->key); j++)
+			appendStringInfo(text, "%s%s", j == 0 ? "" : ", ", quote_literal_cstr(key[j]));
+		appendStringInfoString(text, ")");
+	}
+	appendStringInfoString(text, ") k (");
+	transfer_write_columns(text, table->key, NULL);
+	appendStringInfo(text, ") JOIN %s t ON ", table->quoted);
+	for (int j = 0; j < list_length(table->key); j++)
+	{
+		const MirrorColumn *column = list_nth(table->key, j);
+
+		appendStringInfo(text, "%st.%s = k.%s::%s", j == 0 ? "" : " AND ", column->quoted, column->quoted, column->remote_type);
+	}
+}
+
 /* Reads the rows wanted. */
 static void
 fetch_wanted(Comparison *comparison)
 {
-	MirrorTable *table = comparison->table;
-	int			done = 0;
+	int			n = list_length(comparison->wanted);
 
-	while (done < list_length(comparison->wanted))
+	for (int done = 0; done < n; done += KEYS_A_QUERY)
 	{
-		int			end = Min(done + KEYS_A_QUERY, list_length(comparison->wanted));
 		StringInfoData text;
 
 		initStringInfo(&text);
-		appendStringInfoString(&text, "(VALUES ");
-		for (int i = done; i < end; i++)
-		{
-			char	  **key = list_nth(comparison->wanted, i);
-
-			appendStringInfoString(&text, i == done ? "(" : ", (");
-			for (int j = 0; j < list_length(table->key); j++)
-				appendStringInfo(&text, "%s%s", j == 0 ? "" : ", ", quote_literal_cstr(key[j]));
-			appendStringInfoString(&text, ")");
-		}
-		appendStringInfoString(&text, ") k (");
-		transfer_write_columns(&text, table->key, NULL);
-		appendStringInfo(&text, ") JOIN %s t ON ", table->quoted);
-		for (int j = 0; j < list_length(table->key); j++)
-		{
-			const MirrorColumn *column = list_nth(table->key, j);
-
-			appendStringInfo(&text, "%st.%s = k.%s::%s", j == 0 ? "" : " AND ", column->quoted, column->quoted, column->remote_type);
-		}
-		transfer_rows((Mirror *) comparison->mirror, table, text.data);
-		done = end;
+		write_keys(&text, comparison->table, comparison->wanted, done, Min(done + KEYS_A_QUERY, n));
+		transfer_rows((Mirror *) comparison->mirror, comparison->table, text.data);
 	}
 }
 
@@ -623,6 +657,7 @@ compare_whole(Mirror *mirror, MirrorTable *table)
 	remote_send(mirror->remote, texts[0].data, 0, NULL);
 	sums[1] = local_sums(texts[1].data, &n[1]);
 	sums[0] = remote_sums(mirror->remote, &n[0]);
+	table->n_remote = count_rows(sums[0], n[0]);
 	table->all = differing_ranges(sums[0], n[0], sums[1], n[1]) != NIL;
 }
 
@@ -645,16 +680,15 @@ count_new(const MirrorTable *table)
 }
 
 /*
- * Reads the rows that may have changed, by their transactions; looks for keys that
- * are gone if the numbers of rows say that some are.
+ * Reads the rows that may have changed, by their transactions, and counts those that
+ * have gone.
  */
 static void
 follow_transactions(Mirror *mirror, MirrorTable *table, uint64 n_may_have_changed)
 {
 	uint64		n_here = strtoull(table->state.local, NULL, 10);
-	uint64		n_there = strtoull(table->remote_rows, NULL, 10);
 
-	if (n_may_have_changed == 0 && n_here == n_there)
+	if (n_may_have_changed == 0 && n_here == table->n_remote)
 		return;
 	table->state.local = NULL;
 	if (table->key == NIL)
@@ -667,8 +701,238 @@ follow_transactions(Mirror *mirror, MirrorTable *table, uint64 n_may_have_change
 		transfer_rows(mirror, table, psprintf("%s t WHERE %s", table->quoted, state_changed(table)));
 		n_here += count_new(table);
 	}
-	if (n_here != n_there)
-		compare_by_key(mirror, table, true);
+	table->n_missing = n_here - table->n_remote;
+}
+
+/* ---------------------------------------------------------- what has gone */
+
+/* A foreign key of one mirrored table to another one's key. */
+typedef struct Reference
+{
+	MirrorTable *from;
+	MirrorTable *to;
+	char	   *condition;		/* t is the one, g the key of the other */
+} Reference;
+
+static MirrorTable *
+find_relation(const Mirror *mirror, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+		if (((MirrorTable *) lfirst(cell))->relid == relid)
+			return lfirst(cell);
+	return NULL;
+}
+
+/* Has a table's key a column of this name? */
+static bool
+is_of_key(const MirrorTable *table, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->key)
+		if (strcmp(((MirrorColumn *) lfirst(cell))->name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Reads the foreign keys here that refer to columns of a key, but those of a table
+ * to itself.
+ */
+static List *
+read_references(const Mirror *mirror)
+{
+	List	   *references = NIL;
+	Reference  *reference = NULL;
+	Oid			last = InvalidOid;
+	TupleDesc	desc;
+
+	if (SPI_execute("SELECT k.oid, k.conrelid, k.confrelid, b.attname, format('t.%I = g.%I', a.attname, b.attname) "
+					"FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) u (here, there) "
+					"JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.here "
+					"JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.there "
+					"WHERE k.contype = 'f' AND k.conrelid <> k.confrelid ORDER BY 1", false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read foreign keys");
+	desc = SPI_tuptable->tupdesc;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+		Oid			oid = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		MirrorTable *from = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)));
+		MirrorTable *to = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)));
+		char	   *condition = SPI_getvalue(row, desc, 5);
+
+		if (from == NULL || to == NULL || !is_of_key(to, SPI_getvalue(row, desc, 4)))
+			continue;
+		if (oid == last)
+		{
+			reference->condition = psprintf("%s AND %s", reference->condition, condition);
+			continue;
+		}
+		reference = palloc(sizeof(Reference));
+		reference->from = from;
+		reference->to = to;
+		reference->condition = condition;
+		references = lappend(references, reference);
+		last = oid;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return references;
+}
+
+/*
+ * The keys of rows here that refer to what has gone, and have not been read anew;
+ * NULL if none can.
+ */
+static const char *
+write_orphans(const MirrorTable *table, List *references)
+{
+	const char *separator = "";
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT ");
+	transfer_write_columns(&text, table->key, "t");
+	appendStringInfoString(&text, " FROM (");
+	foreach(cell, references)
+	{
+		const Reference *reference = lfirst(cell);
+
+		if (reference->from != table || reference->to->n_gone == 0)
+			continue;
+		appendStringInfo(&text, "%sSELECT ", separator);
+		transfer_write_columns(&text, table->key, "t");
+		appendStringInfo(&text, " FROM %s t JOIN catreg_gone_%d g ON %s", table->local, foreach_current_index(cell), reference->condition);
+		separator = " UNION ";
+	}
+	if (separator[0] == '\0')
+		return NULL;
+	appendStringInfoString(&text, ") t");
+	if (table->n_changed > 0)
+	{
+		appendStringInfoString(&text, " WHERE NOT EXISTS (SELECT FROM catreg_remote r WHERE ");
+		write_same_key(&text, table, "r", "t");
+		appendStringInfoString(&text, ")");
+	}
+	appendStringInfo(&text, " LIMIT " UINT64_FORMAT, table->n_missing + 1);
+	return text.data;
+}
+
+/* Is none of some keys there? */
+static bool
+are_gone(const Mirror *mirror, const MirrorTable *table, List *keys)
+{
+	for (int done = 0; done < list_length(keys); done += KEYS_A_QUERY)
+	{
+		StringInfoData text;
+
+		initStringInfo(&text);
+		appendStringInfoString(&text, "SELECT FROM ");
+		write_keys(&text, table, keys, done, Min(done + KEYS_A_QUERY, list_length(keys)));
+		appendStringInfoString(&text, " LIMIT 1");
+		if (remote_query(mirror->remote, text.data, 0, NULL)->n_rows > 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Finds what has gone from a table because what it refers to has gone.  False if
+ * that is not all; then nothing is noted.
+ */
+static bool
+find_orphans(const Mirror *mirror, MirrorTable *table, List *references)
+{
+	const char *text = write_orphans(table, references);
+	List	   *keys;
+	bool		all;
+	ListCell   *cell;
+
+	if (text == NULL)
+		return false;
+	if (table->n_changed > 0)
+		query_register_rows("catreg_remote", table->changed_desc, table->changed, table->n_changed);
+	foreach(cell, references)
+	{
+		const Reference *reference = lfirst(cell);
+
+		if (reference->from == table && reference->to->n_gone > 0)
+			query_register_rows(psprintf("catreg_gone_%d", foreach_current_index(cell)), reference->to->gone_desc,
+								reference->to->gone, reference->to->n_gone);
+	}
+	keys = add_keys(NIL, table, text);
+	all = list_length(keys) == table->n_missing && are_gone(mirror, table, keys);
+	if (all)
+		add_gone(table, text);
+	foreach(cell, references)
+	{
+		const Reference *reference = lfirst(cell);
+
+		if (reference->from == table && reference->to->n_gone > 0)
+			SPI_unregister_relation(psprintf("catreg_gone_%d", foreach_current_index(cell)));
+	}
+	if (table->n_changed > 0)
+		SPI_unregister_relation("catreg_remote");
+	return all;
+}
+
+static bool
+waits_for_another(const MirrorTable *table, List *references)
+{
+	ListCell   *cell;
+
+	foreach(cell, references)
+		if (((Reference *) lfirst(cell))->from == table && ((Reference *) lfirst(cell))->to->n_missing != 0)
+			return true;
+	return false;
+}
+
+/*
+ * A table of which something has gone, one that refers to no other such table if
+ * there is one; NULL: none is left.
+ */
+static MirrorTable *
+next_missing(const Mirror *mirror, List *references)
+{
+	MirrorTable *next = NULL;
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+	{
+		MirrorTable *table = lfirst(cell);
+
+		if (table->n_missing != 0 && !waits_for_another(table, references))
+			return table;
+		if (table->n_missing != 0)
+			next = table;
+	}
+	return next;
+}
+
+/*
+ * Finds the keys that have gone.  Most have gone along with something else: these
+ * are looked up here, and asked for there.  The keys there are a part of those here
+ * and those just read, so that what is not there, and is as much as is missing, is
+ * all of it.  Else checksums of the keys tell.
+ */
+static void
+find_gone(Mirror *mirror)
+{
+	List	   *references = NIL;
+	MirrorTable *table;
+
+	if (next_missing(mirror, NIL) != NULL)
+		references = read_references(mirror);
+	while ((table = next_missing(mirror, references)) != NULL)
+	{
+		if (table->n_missing > MANY_ORPHANS || !find_orphans(mirror, table, references))
+			compare_by_key(mirror, table, true);
+		table->n_missing = 0;
+	}
 }
 
 /*
@@ -692,6 +956,48 @@ compare_release(Mirror *mirror)
 }
 
 /*
+ * Asks how many rows there are, and how many of them may have changed, where that
+ * tells something; does not wait.  Returns how many tables it is.
+ */
+static int
+send_watch(Mirror *mirror)
+{
+	StringInfoData text;
+	int			n = 0;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, mirror->tables)
+	{
+		const MirrorTable *table = lfirst(cell);
+
+		if (table->state.known && !state_is_quiet(mirror, table))
+			appendStringInfo(&text, "%sSELECT %d, count(*), count(*) FILTER (WHERE %s) FROM %s t", n++ == 0 ? "" : " UNION ALL ",
+							 foreach_current_index(cell), state_changed(table), table->quoted);
+	}
+	if (n > 0)
+		remote_send(mirror->remote, text.data, 0, NULL);
+	return n;
+}
+
+/*
+ * Takes the answer.
+ */
+static void
+receive_watch(Mirror *mirror, uint64 *n_may_have_changed)
+{
+	RemoteRows *watched = remote_receive(mirror->remote);
+
+	for (int i = 0; i < watched->n_rows; i++)
+	{
+		int			number = atoi(remote_value(watched, i, 0));
+
+		((MirrorTable *) list_nth(mirror->tables, number))->n_remote = strtoull(remote_value(watched, i, 1), NULL, 10);
+		n_may_have_changed[number] = strtoull(remote_value(watched, i, 2), NULL, 10);
+	}
+}
+
+/*
  * Finds what differs in every table.  With trust it is read from what was noted the
  * last time, wherever that holds.  SPI must be connected, and settings be such as
  * the remote's.
@@ -699,41 +1005,37 @@ compare_release(Mirror *mirror)
 void
 compare_tables(Mirror *mirror, bool trust)
 {
-	RemoteRows *watched;
-	StringInfoData text;
+	uint64	   *n_may_have_changed = palloc0(sizeof(uint64) * list_length(mirror->tables));
+	int			n_watched;
 	ListCell   *cell;
 
-	initStringInfo(&text);
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
 
-		table->state.known = trust && state_is_usable(mirror, table);
-		appendStringInfo(&text, "%sSELECT %d, count(*), count(*) FILTER (WHERE %s) FROM %s t",
-						 text.len == 0 ? "" : " UNION ALL ", foreach_current_index(cell),
-						 table->state.known ? state_changed(table) : "false", table->quoted);
+		table->state.known = trust && !table->fresh && !table->derived && state_is_usable(mirror, table);
+		if (table->state.known)
+			table->n_remote = strtoull(table->state.local, NULL, 10);
 	}
-	appendStringInfoString(&text, " ORDER BY 1");
-	remote_send(mirror->remote, text.data, 0, NULL);
+	n_watched = send_watch(mirror);
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
 
-		if (table->state.known && !table->fresh && !table->derived)
-			table->state.known = strcmp(state_print(table), table->state.local) == 0;
+		if (table->state.known)
+			table->state.known = state_is_untouched(table);
 	}
-	watched = remote_receive(mirror->remote);
+	if (n_watched > 0)
+		receive_watch(mirror, n_may_have_changed);
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
-		int			i = foreach_current_index(cell);
 
-		table->remote_rows = remote_value(watched, i, 1);
 		if (table->fresh || table->derived)
 			continue;
 		if (table->state.known)
 		{
-			follow_transactions(mirror, table, strtoull(remote_value(watched, i, 2), NULL, 10));
+			follow_transactions(mirror, table, n_may_have_changed[foreach_current_index(cell)]);
 			continue;
 		}
 		table->state.local = NULL;
@@ -742,6 +1044,7 @@ compare_tables(Mirror *mirror, bool trust)
 		else
 			compare_by_key(mirror, table, false);
 	}
+	find_gone(mirror);
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);

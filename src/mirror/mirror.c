@@ -55,6 +55,7 @@ pin_settings(void)
 		{"lc_monetary", "C"},
 		{"xmloption", "content"},
 		{"standard_conforming_strings", "on"},
+		{"quote_all_identifiers", "off"},
 		{"row_security", "off"},
 		{"jit", "off"},
 	};
@@ -198,18 +199,23 @@ define(const Mirror *mirror, const MirrorTable *table)
 										"VALUES ($1, $2, $3, $4, $5)", 5, types, values, NULL);
 }
 
-/* Does catreg keep a table here from others?  What the remote has of it is left there. */
-static bool
-is_derived(Oid relid)
+/* The tables that catreg keeps here from others.  What the remote has of them is left there. */
+static List *
+derived_tables(void)
 {
-	Oid			type = REGCLASSOID;
-	Datum		value = ObjectIdGetDatum(relid);
+	List	   *derived = NIL;
 
-	if (SPI_execute_with_args("SELECT FROM catreg.closure c WHERE c.closure OPERATOR(pg_catalog.=) $1 "
-							  "UNION ALL SELECT FROM catreg.obscore o WHERE o.obscore OPERATOR(pg_catalog.=) $1",
-							  1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT c.closure::pg_catalog.oid FROM catreg.closure c UNION ALL SELECT o.obscore::pg_catalog.oid FROM catreg.obscore o",
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read catreg's definitions");
-	return SPI_processed > 0;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		derived = lappend_oid(derived, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return derived;
 }
 
 /* -------------------------------------------------------------- the tables */
@@ -280,6 +286,7 @@ local_names(const Mirror *mirror, List *definitions)
 static void
 match_tables(Mirror *mirror, List *definitions)
 {
+	List	   *derived = derived_tables();
 	ListCell   *cell;
 
 	foreach(cell, definitions)
@@ -308,7 +315,7 @@ match_tables(Mirror *mirror, List *definitions)
 		if (!OidIsValid(relid) && definitions == NIL)
 			relid = get_relname_relid(table->name, mirror->namespace);
 		table->fresh = !OidIsValid(relid);
-		table->derived = !table->fresh && is_derived(relid);
+		table->derived = !table->fresh && list_member_oid(derived, relid);
 		if (table->fresh)
 			continue;
 		if (table->derived)
@@ -333,7 +340,7 @@ bring_up_to_date(Mirror *mirror, bool trust)
 		MirrorTable *table = lfirst(cell);
 
 		if (table->fresh)
-			table->inserted = transfer_copy(mirror, table);
+			table->inserted = table->n_remote = transfer_copy(mirror, table);
 	}
 	compare_tables(mirror, trust);
 
@@ -353,9 +360,8 @@ bring_up_to_date(Mirror *mirror, bool trust)
 			query_execute(psprintf("ANALYZE %s", table->local));
 			define(mirror, table);
 		}
-		if (!table->derived)
-			state_note(mirror, table);
 	}
+	state_note(mirror);
 }
 
 /* What is done while the remote is connected. */
@@ -560,6 +566,7 @@ static void
 check_tables(ReturnSetInfo *rsinfo, Mirror *mirror, List *definitions)
 {
 	List	   *comparable = NIL;
+	List	   *derived = derived_tables();
 	ListCell   *cell;
 
 	foreach(cell, definitions)
@@ -572,7 +579,7 @@ check_tables(ReturnSetInfo *rsinfo, Mirror *mirror, List *definitions)
 		Oid			relid = defined_relation(definitions, table->name);
 		const char *problem = OidIsValid(relid) ? NULL : "it is missing here";
 
-		if (problem == NULL && is_derived(relid))
+		if (problem == NULL && list_member_oid(derived, relid))
 			continue;
 		if (problem == NULL)
 			problem = catalog_match(mirror, table, relid);

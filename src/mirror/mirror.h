@@ -13,6 +13,7 @@
 #define CATREG_MIRROR_H
 
 #include "access/tupdesc.h"
+#include "access/xlogdefs.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
@@ -44,6 +45,8 @@ typedef struct MirrorState
 	uint64		remote_xmin;	/* the oldest transaction not seen */
 	const char *local;			/* the print of the rows here */
 	uint64		local_xid;		/* the transaction that took it */
+	const char *file;			/* that the rows were in; NULL: not known */
+	XLogRecPtr	lsn;			/* how long the log was then */
 } MirrorState;
 
 typedef struct MirrorTable
@@ -61,7 +64,7 @@ typedef struct MirrorTable
 	MirrorState state;
 
 	/* what compare.c has found */
-	const char *remote_rows;	/* how many there are */
+	uint64		n_remote;		/* rows that are there */
 	bool		all;			/* without a key: every row is replaced */
 	Tuplestorestate *changed;	/* rows to be here; NULL: none */
 	TupleDesc	changed_desc;
@@ -69,6 +72,7 @@ typedef struct MirrorTable
 	Tuplestorestate *gone;		/* keys not to be here */
 	TupleDesc	gone_desc;
 	uint64		n_gone;
+	uint64		n_missing;		/* how many are to be found that are gone; 0: none, or all are */
 	uint64		inserted;
 	uint64		updated;
 	uint64		deleted;
@@ -82,8 +86,9 @@ typedef struct Mirror
 	const char *local_schema;
 	Oid			namespace;		/* here */
 	bool		whole;			/* all tables of the schema, or chosen ones */
-	bool		same_text;		/* md5() of a text is the same on both sides */
-	bool		same_hash;		/* and so is an integer's hash */
+	bool		same_text;		/* a text is the same bytes on both sides */
+	bool		same_hash;		/* and so are the hashes of integers and texts */
+	uint64		seed;			/* of those hashes, another one each time */
 	bool		count_only;		/* read no rows, only say how many differ */
 	const char *identity;		/* of the remote's run; NULL: not known */
 	uint64		snapshot_xmin;
@@ -112,9 +117,11 @@ extern void transfer_write_columns(StringInfo text, List *columns, const char *a
 /* state.c */
 extern void state_read(Mirror *mirror);
 extern bool state_is_usable(const Mirror *mirror, const MirrorTable *table);
+extern bool state_is_quiet(const Mirror *mirror, const MirrorTable *table);
+extern bool state_is_untouched(const MirrorTable *table);
 extern const char *state_print(const MirrorTable *table);
 extern const char *state_changed(const MirrorTable *table);
-extern void state_note(const Mirror *mirror, MirrorTable *table);
+extern void state_note(Mirror *mirror);
 
 /* compare.c */
 extern void compare_tables(Mirror *mirror, bool trust);

@@ -42,14 +42,14 @@ static const char *const session_settings =
 	"SET search_path = pg_catalog;"
 	"SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC';"
 	"SET extra_float_digits = 3; SET bytea_output = hex; SET lc_monetary = 'C'; SET xmloption = content;"
-	"SET standard_conforming_strings = on; SET row_security = off;"
+	"SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET row_security = off;"
 	"SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
 	"SET jit = off";
 
-/* An error on systems that cannot do it. */
+/* Not in every version, or an error on systems that cannot do it.  A row if they can. */
 static const char *const check_interval_query =
-	"SELECT set_config(name, '1000', false) FROM pg_settings "
-	"WHERE name = 'client_connection_check_interval' AND version() ~ 'linux'";
+	"SELECT FROM pg_settings WHERE CASE name WHEN 'transaction_timeout' THEN set_config(name, '0', false) IS NULL "
+	"WHEN 'client_connection_check_interval' THEN version() ~ 'linux' AND set_config(name, '1000', false) IS NOT NULL END";
 
 /*
  * A message of libpq's or of the remote's, without the secrets that we have sent.

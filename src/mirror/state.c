@@ -20,25 +20,67 @@
  *	 a default shows other values without any row being written;
  * - for types whose text depends on nothing else.
  *
+ * Where no transaction has got a number since, no row need be looked at.
+ *
  * Otherwise, and here where others may have written, rows are compared.  Whether
- * they have is told by the print of a table: the count of its rows and a sum of
- * hashes of their places and transaction numbers, which together name a version
- * of a row for good.
+ * they have is told by the pages of the table's file: whatever writes a row leaves
+ * on its page where in the log it has said so.  Pages may have been written for
+ * other reasons, VACUUM among them.  Then the print of the table tells: the count
+ * of its rows and a sum of hashes of their places and transaction numbers, which
+ * together name a version of a row for good.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "core/compat.h"
 
 #include "core/query.h"
 #include "mirror/mirror.h"
 
 #define MAX_AGE (UINT64CONST(1) << 30)
+
+static MirrorTable *
+find_relation(const Mirror *mirror, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+		if (((MirrorTable *) lfirst(cell))->relid == relid)
+			return lfirst(cell);
+	return NULL;
+}
+
+static void
+read_row(MirrorState *state, HeapTuple row, TupleDesc desc)
+{
+	const char *lsn = SPI_getvalue(row, desc, 7);
+
+	state->known = true;
+	state->remote = SPI_getvalue(row, desc, 2);
+	state->remote_xmin = strtoull(SPI_getvalue(row, desc, 3), NULL, 10);
+	state->local = SPI_getvalue(row, desc, 4);
+	state->local_xid = strtoull(SPI_getvalue(row, desc, 5), NULL, 10);
+	state->file = SPI_getvalue(row, desc, 6);
+	state->lsn = lsn == NULL ? InvalidXLogRecPtr : DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(lsn)));
+}
 
 /*
  * Reads what was noted.  SPI must be connected.
@@ -46,30 +88,19 @@
 void
 state_read(Mirror *mirror)
 {
-	ListCell   *cell;
-
-	foreach(cell, mirror->tables)
+	if (SPI_execute("SELECT m.relation::pg_catalog.oid, m.remote_state, m.remote_xmin, m.local_state, m.local_xid, m.local_file, m.local_lsn "
+					"FROM catreg.mirror m WHERE m.remote_state IS NOT NULL", false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read catreg.mirror");
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		MirrorTable *table = lfirst(cell);
-		Oid			type = REGCLASSOID;
-		Datum		value = ObjectIdGetDatum(table->relid);
-		TupleDesc	desc;
-		HeapTuple	row;
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+		MirrorTable *table = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)));
 
-		if (table->fresh ||
-			SPI_execute_with_args("SELECT m.remote_state, m.remote_xmin, m.local_state, m.local_xid FROM catreg.mirror m "
-								  "WHERE m.relation OPERATOR(pg_catalog.=) $1 AND m.remote_state IS NOT NULL",
-								  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT || SPI_processed == 0)
-			continue;
-		desc = SPI_tuptable->tupdesc;
-		row = SPI_tuptable->vals[0];
-		table->state.known = true;
-		table->state.remote = SPI_getvalue(row, desc, 1);
-		table->state.remote_xmin = strtoull(SPI_getvalue(row, desc, 2), NULL, 10);
-		table->state.local = SPI_getvalue(row, desc, 3);
-		table->state.local_xid = strtoull(SPI_getvalue(row, desc, 4), NULL, 10);
-		SPI_freetuptable(SPI_tuptable);
+		if (table != NULL && !table->fresh)
+			read_row(&table->state, row, SPI_tuptable->tupdesc);
 	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* Which columns of which table of which run of the remote. */
@@ -110,33 +141,111 @@ state_is_usable(const Mirror *mirror, const MirrorTable *table)
 		table->state.local_xid <= xid && xid - table->state.local_xid < MAX_AGE;
 }
 
+/* A column that is dropped and added again shows other values, too. */
+static const char *
+column_numbers(const MirrorTable *table)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, table->columns)
+		appendStringInfo(&text, "%d,", ((MirrorColumn *) lfirst(cell))->attnum);
+	return text.data;
+}
+
 /*
- * The print of the rows here: their number first.  age() is as seen from this
- * transaction, and the age of a constant, computed once, makes a constant of it.
+ * The print of the rows here: their number first.  NULL for a table that is not on
+ * PostgreSQL's heap.
  */
 const char *
 state_print(const MirrorTable *table)
 {
-	StringInfoData text;
-	ListCell   *cell;
-	char	   *print;
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	uint64		n = 0;
+	uint64		sum = 0;
 
-	initStringInfo(&text);
-	appendStringInfoString(&text, "SELECT pg_catalog.concat_ws('/', pg_catalog.count(*), "
-						   "pg_catalog.sum(pg_catalog.hashtidextended(t.ctid, (pg_catalog.age(t.xmin)::pg_catalog.int8 "
-						   "OPERATOR(pg_catalog.-) (SELECT pg_catalog.age('3'::pg_catalog.xid))) OPERATOR(pg_catalog.&) 4294967295)), '");
-	foreach(cell, table->columns)
-		appendStringInfo(&text, "%d,", ((MirrorColumn *) lfirst(cell))->attnum);
-	appendStringInfo(&text, "') FROM %s t", table->local);
-	if (SPI_execute(text.data, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", text.data);
-	print = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	SPI_freetuptable(SPI_tuptable);
-	return print;
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+	{
+		table_close(rel, AccessShareLock);
+		return NULL;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		uint64		place = (uint64) ItemPointerGetBlockNumber(&tuple->t_self) << 16 | ItemPointerGetOffsetNumber(&tuple->t_self);
+
+		sum += hash_bytes_uint32_extended(HeapTupleHeaderGetRawXmin(tuple->t_data), place);
+		if (++n % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	table_close(rel, AccessShareLock);
+
+	return psprintf(UINT64_FORMAT "/" UINT64_FORMAT "/%s", n, sum, column_numbers(table));
 }
 
 /*
- * The condition, there, of a row that may have changed.
+ * Which file of which cluster the rows are in, and how long it is, since VACUUM cuts
+ * off pages whose rows somebody has deleted.  NULL where a row can be written
+ * without the log being told.
+ */
+static const char *
+file_name(Relation rel, const MirrorTable *table)
+{
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID || !RelationNeedsWAL(rel))
+		return NULL;
+	return psprintf(UINT64_FORMAT "/%u/%u/%u/%s", GetSystemIdentifier(), MyDatabaseId, catreg_file_number(rel),
+					RelationGetNumberOfBlocks(rel), column_numbers(table));
+}
+
+/* Has no page been written since the log was that long? */
+static bool
+pages_are_older(Relation rel, XLogRecPtr lsn)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	BlockNumber n = RelationGetNumberOfBlocks(rel);
+	bool		older = true;
+
+	for (BlockNumber block = 0; block < n && older; block++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+
+		older = BufferGetLSNAtomic(buffer) <= lsn;
+		ReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	FreeAccessStrategy(strategy);
+	return older;
+}
+
+/*
+ * Are the rows here those that were noted?  The table must be locked against
+ * writers.
+ */
+bool
+state_is_untouched(const MirrorTable *table)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	const char *file = file_name(rel, table);
+	const char *print;
+	bool		untouched = file != NULL && table->state.file != NULL && strcmp(file, table->state.file) == 0 &&
+		table->state.lsn <= GetXLogInsertRecPtr() && pages_are_older(rel, table->state.lsn);
+
+	table_close(rel, AccessShareLock);
+	if (untouched)
+		return true;
+	print = state_print(table);
+	return print != NULL && strcmp(print, table->state.local) == 0;
+}
+
+/*
+ * The condition, there, of a row that may have changed.  A row in the future is one
+ * of 2^31 or more transactions ago, which VACUUM has frozen.
  */
 const char *
 state_changed(const MirrorTable *table)
@@ -145,35 +254,75 @@ state_changed(const MirrorTable *table)
 
 	if (!TransactionIdIsNormal(xmin))
 		xmin = FirstNormalTransactionId;
-	return psprintf("pg_catalog.age(t.xmin) <= (SELECT pg_catalog.age('%u'::pg_catalog.xid))", xmin);
+	return psprintf("pg_catalog.age(t.xmin) <= (SELECT pg_catalog.age('%u'::pg_catalog.xid)) AND pg_catalog.age(t.xmin) >= 0", xmin);
 }
 
 /*
- * Notes that a table is now equal to the remote's.
+ * Did no transaction there get a number between the last snapshot and this one?
+ * Then nothing has been written.
  */
-void
-state_note(const Mirror *mirror, MirrorTable *table)
+bool
+state_is_quiet(const Mirror *mirror, const MirrorTable *table)
 {
-	Oid			types[5] = {REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[5];
-	char		nulls[6] = "     ";
+	return table->state.remote_xmin == mirror->snapshot_xmax;
+}
+
+/* A row of what is noted about a table. */
+static void
+write_note(StringInfo text, const Mirror *mirror, MirrorTable *table)
+{
 	const char *remote = remote_state(mirror, table);
 	const char *print = table->state.local;
+	Relation	rel;
+	const char *file;
 
+	appendStringInfo(text, "(%u::pg_catalog.oid, ", table->relid);
 	if (print == NULL && remote != NULL)
 		print = state_print(table);
-	values[0] = ObjectIdGetDatum(table->relid);
-	if (remote == NULL || strtoull(print, NULL, 10) != strtoull(table->remote_rows, NULL, 10))
-		memset(nulls + 1, 'n', 4);
-	else
+	if (remote == NULL || print == NULL || strtoull(print, NULL, 10) != table->n_remote)
 	{
-		values[1] = CStringGetTextDatum(remote);
-		values[2] = CStringGetTextDatum(psprintf(UINT64_FORMAT, mirror->snapshot_xmin));
-		values[3] = CStringGetTextDatum(print);
-		values[4] = CStringGetTextDatum(psprintf(UINT64_FORMAT, U64FromFullTransactionId(GetTopFullTransactionId())));
+		appendStringInfoString(text, "NULL, NULL::pg_catalog.int8, NULL, NULL::pg_catalog.int8, NULL, NULL)");
+		return;
 	}
-	(void) query_execute_on_definitions("mirror",
-										"UPDATE catreg.mirror SET remote_state = $2, remote_xmin = $3::pg_catalog.numeric, local_state = $4, "
-										"local_xid = $5::pg_catalog.numeric, refreshed = pg_catalog.clock_timestamp() WHERE relation OPERATOR(pg_catalog.=) $1",
-										5, types, values, nulls);
+	rel = table_open(table->relid, AccessShareLock);
+
+	/* a snapshot older than the lock may not show what a page has told of */
+	file = IsolationUsesXactSnapshot() ? NULL : file_name(rel, table);
+	table_close(rel, AccessShareLock);
+	appendStringInfo(text, "%s, " UINT64_FORMAT ", %s, " UINT64_FORMAT ", ", quote_literal_cstr(remote), mirror->snapshot_xmin,
+					 quote_literal_cstr(print), U64FromFullTransactionId(GetTopFullTransactionId()));
+	if (file == NULL)
+		appendStringInfoString(text, "NULL, NULL)");
+	else
+		appendStringInfo(text, "%s, '%X/%X')", quote_literal_cstr(file), LSN_FORMAT_ARGS(GetXLogInsertRecPtr()));
+}
+
+/*
+ * Notes that the tables are now equal to the remote's.  They must be locked against
+ * writers.
+ */
+void
+state_note(Mirror *mirror)
+{
+	StringInfoData text;
+	const char *separator = "";
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "UPDATE catreg.mirror m SET remote_state = v.remote_state, remote_xmin = v.remote_xmin, local_state = v.local_state, "
+						   "local_xid = v.local_xid, local_file = v.local_file, local_lsn = v.local_lsn::pg_catalog.pg_lsn, refreshed = pg_catalog.clock_timestamp() FROM (VALUES ");
+	foreach(cell, mirror->tables)
+	{
+		MirrorTable *table = lfirst(cell);
+
+		if (table->derived)
+			continue;
+		appendStringInfoString(&text, separator);
+		write_note(&text, mirror, table);
+		separator = ", ";
+	}
+	appendStringInfoString(&text, ") v (relation, remote_state, remote_xmin, local_state, local_xid, local_file, local_lsn) "
+						   "WHERE m.relation::pg_catalog.oid OPERATOR(pg_catalog.=) v.relation");
+	if (separator[0] != '\0')
+		(void) query_execute_on_definitions("mirror", text.data, 0, NULL, NULL, NULL);
 }

@@ -16,11 +16,12 @@ import registration
 import scale
 import search_paths
 import sky
+import subscriber
 
 BENCHMARKS = {
     "closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run,
     "obscore": obscore.run, "ingest": ingest.run, "search_paths": search_paths.run, "find_first": find_first.run,
-    "mirror": mirror.run,
+    "mirror": mirror.run, "subscriber": subscriber.run,
 }
 
 

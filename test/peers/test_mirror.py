@@ -38,9 +38,13 @@ def contents(uri):
     }
 
 
-def keep_closure(uri):
+CREATE_CLOSURE = "SELECT catreg.create_closure('nodes', 'nodes_closure')"
+ATTACH = "SELECT catreg.attach_tiled()"
+
+
+def keep_closure(uri, how=CREATE_CLOSURE):
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute("SELECT catreg.create_closure('nodes', 'nodes_closure')")
+        connection.execute(how)
 
 
 def documents(server):
@@ -60,11 +64,11 @@ def documents(server):
     return found
 
 
-@pytest.mark.parametrize("with_closure", [True, False])
+@pytest.mark.parametrize("with_closure", [CREATE_CLOSURE, ATTACH, None])
 def test_server_on_mirror(source, server_uri, tmp_path, with_closure):
     with mirrorkit.mirror_database(server_uri, source, "public") as mirror:
         if with_closure:
-            keep_closure(mirror)
+            keep_closure(mirror, with_closure)
         assert contents(mirror) == contents(source)
         (tmp_path / "source").mkdir()
         (tmp_path / "mirror").mkdir()
@@ -84,7 +88,7 @@ def test_server_on_mirror(source, server_uri, tmp_path, with_closure):
             assert documents(here) != documents(there)
             changed = mirrorkit.refresh(mirror, "public")
             assert changed["nodes"] == (3 + 6 + 2, 1, 6)
-            assert ("nodes_closure" in changed) != with_closure
+            assert ("nodes_closure" in changed) == (with_closure is None)
             assert documents(here) == documents(there)
             assert mirrorkit.refresh(mirror, "public") == {}
             reader = from_uri(here.url, api_key=here.api_key)
@@ -111,3 +115,23 @@ def test_mirror_becomes_catalog(source, server_uri, tmp_path):
         assert mirrorkit.refresh(mirror, "public")["nodes"] == (0, 0, 2)
         assert contents(mirror) == contents(source)
         assert tiledkit.closure_problems(mirror) == []
+
+
+def test_attach_and_detach(source, server_uri):
+    "A mirror has no trigger of Tiled's to give its closure back to: it is mirrored again."
+    with mirrorkit.mirror_database(server_uri, source, "public") as mirror, psycopg.connect(mirror, autocommit=True) as connection:
+        before = contents(mirror)
+        connection.execute(ATTACH)
+        connection.execute("DELETE FROM nodes WHERE key = 'scan_2'")
+        assert tiledkit.closure_problems(mirror) == []
+        connection.execute("SELECT catreg.detach_tiled()")
+        assert mirrorkit.refresh(mirror, "public")["nodes_closure"] == (2 + 5 * 3, 0, 0)
+        assert contents(mirror) == before
+        assert mirrorkit.problems(mirror, "public") == []
+        connection.execute(ATTACH)
+        assert "nodes_closure" not in mirrorkit.refresh(mirror, "public")
+
+        # and a catalog of which nothing is known is refused as ever
+        connection.execute("DELETE FROM catreg.mirror")
+        with pytest.raises(psycopg.errors.UndefinedObject, match="update_closure_table_when_inserting"):
+            connection.execute("SELECT catreg.detach_tiled()")

@@ -116,6 +116,53 @@ $first->quit;
 $second->quit;
 is(contents_of($local, 'mirror'), contents_of($remote, 'source'), 'the mirror is right');
 
+# ------------------------------------------------- who else has written what
+
+# a transaction there that has a number, and commits later
+$remote->safe_psql('postgres', q{DELETE FROM source.child WHERE id = 5});
+my $open = $remote->background_psql('postgres');
+$open->query_safe(q{BEGIN; UPDATE source.parent SET name = 'late' WHERE id = 10; DELETE FROM source.child WHERE id = 6});
+my $deleted = q{SELECT table_name || ' ' || inserted || ' ' || updated || ' ' || deleted FROM catreg.refresh_mirror('mirror') WHERE inserted + updated + deleted > 0 ORDER BY 1};
+is($local->safe_psql('postgres', $deleted), 'child 0 0 1', 'what has committed there is seen');
+$open->query_safe('COMMIT');
+$open->quit;
+is($local->safe_psql('postgres', $deleted), "child 0 0 1\nparent 0 1 0", 'and what commits later, next time');
+is($local->safe_psql('postgres', $deleted), '', 'and then nothing');
+
+# what goes along with other rows, and what goes by itself
+$remote->safe_psql('postgres', q{DELETE FROM source.parent WHERE id = 20});
+like($local->safe_psql('postgres', $deleted), qr/^child 0 0 [12]\nparent 0 0 1$/, 'rows that have gone by a foreign key');
+$remote->safe_psql('postgres', q{DELETE FROM source.parent WHERE id = 22; DELETE FROM source.child WHERE id = 30});
+like($local->safe_psql('postgres', $deleted), qr/^child 0 0 [23]\nparent 0 0 1$/, 'and others as well');
+$remote->safe_psql('postgres', q{
+	UPDATE source.child SET parent = 26 WHERE parent = 24 AND id = (SELECT min(id) FROM source.child WHERE parent = 24);
+	DELETE FROM source.child WHERE id = 33;
+	DELETE FROM source.parent WHERE id = 24});
+like($local->safe_psql('postgres', $deleted), qr/^child 0 1 [12]\nparent 0 0 1$/, 'but not what refers to something else by then');
+is(contents_of($local, 'mirror'), contents_of($remote, 'source'), 'the mirror is right');
+
+# the last pages here are emptied, and cut off
+$local->safe_psql('postgres', q{VACUUM mirror.child});
+is($local->safe_psql('postgres', $deleted), '', 'VACUUM changes nothing');
+my $pages = $local->safe_psql('postgres', q{SELECT pg_relation_size('mirror.child')});
+$local->safe_psql('postgres', q{DELETE FROM mirror.child WHERE ctid >= '(300,0)'});
+$local->safe_psql('postgres', q{VACUUM mirror.child});
+cmp_ok($local->safe_psql('postgres', q{SELECT pg_relation_size('mirror.child')}), '<', $pages, 'the file is shorter');
+like($local->safe_psql('postgres', $deleted), qr/^child \d{5} 0 0$/, 'rows that are deleted here, with their pages, come back');
+
+# a refresh under a snapshot that is older than its lock
+my $old = $local->background_psql('postgres');
+$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$local->safe_psql('postgres', q{DELETE FROM mirror.child WHERE id = 12});
+is($old->query_safe(q{SELECT count(*) FROM catreg.refresh_mirror('mirror') WHERE inserted > 0}), '0', 'an old snapshot does not show what was written here');
+$old->query_safe('COMMIT');
+$old->quit;
+is($local->safe_psql('postgres', $deleted), 'child 1 0 0', 'the next refresh mends it all the same');
+
+# written in the transaction that makes the mirror, and refreshes it
+like($local->safe_psql('postgres', q{BEGIN; SELECT catreg.create_mirror('remote', 'source', 'twice'); DELETE FROM twice.child WHERE id = 40;
+	SELECT inserted FROM catreg.refresh_mirror('twice') WHERE table_name = 'child'; SELECT catreg.drop_mirror('twice'); COMMIT}), qr/^\s*1\s*$/, 'written by the very transaction');
+
 # a server that is gone, and back
 $before = contents_of($local, 'mirror');
 $blocker->query_safe('BEGIN; LOCK TABLE source.child');

@@ -185,6 +185,8 @@ for my $round (1 .. 4)
 		{
 			$local->safe_psql('postgres', 'SET search_path = mirror; DO $do$ BEGIN ' . join('', map { random_edit(one_of(@tables)) } 1 .. 5) . 'END $do$');
 			$kind = 'after changes here';
+			# pages are written, or cut off, by others as well
+			$local->safe_psql('postgres', one_of('VACUUM', 'VACUUM', 'VACUUM (FULL, FREEZE)')) if rand() < 0.4;
 		}
 		elsif ($step % 3 == 1)
 		{
