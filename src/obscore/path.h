@@ -26,6 +26,10 @@ extern SearchPath *obscore_resolve_path(const Obscore *obscore, SelectSnapshot s
 extern int	obscore_path_position(const Obscore *obscore, Datum key);
 extern ObscorePath *obscore_path_now(const Obscore *obscore);
 
+/* path_put.c */
+extern void obscore_put_collections(const Obscore *obscore, ObscoreSelect *select, const char *members,
+									bool at_head, const char *gone, ObscoreCounts *counts);
+
 /* path_change.c */
 extern void obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts);
 extern void obscore_save_path(const Obscore *obscore);
