@@ -15,19 +15,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/portal.h"
-#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "core/attempt.h"
 #include "core/query.h"
-#include "core/writer.h"
+#include "obscore/fill.h"
 #include "obscore/path.h"
 #include "obscore/touched.h"
 
@@ -47,19 +41,6 @@ typedef struct SortedTags
 	int64		n_fresh;
 	int64		n_others;
 } SortedTags;
-
-/* A query over what is committed now, and what this transaction has done. */
-static Portal
-open_latest(const char *query)
-{
-	Portal		portal;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
-	PopActiveSnapshot();
-	return portal;
-}
 
 static char *
 tags_in(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
@@ -92,7 +73,7 @@ static void
 sort_tags(SortedTags *tags, const char *query)
 {
 	int			level = query_by_index(true);
-	Portal		portal = open_latest(query);
+	Portal		portal = obscore_open_latest(query);
 
 	query_settings_back(level);
 	tags->desc = CreateTupleDescCopy(portal->tupDesc);
@@ -124,50 +105,6 @@ typedef struct Put
 	const SortedTags *tags;
 } Put;
 
-/* The rows of fresh tags, in the types of the table's columns as they are. */
-static char *
-rows_query(const Obscore *obscore, const ObscoreSelect *select, const AttrNumber *columns)
-{
-	StringInfoData text;
-	ListCell   *cell;
-
-	initStringInfo(&text);
-	foreach(cell, obscore->columns)
-	{
-		AttrNumber	column = columns[foreach_current_index(cell)];
-		Oid			type;
-		int32		typmod;
-		Oid			collation;
-
-		get_atttypetypmodcoll(obscore->table, column, &type, &typmod, &collation);
-		appendStringInfo(&text, "%sq.%s::%s", cell == list_head(obscore->columns) ? "SELECT " : ", ",
-						 quote_identifier(((ObscoreColumn *) lfirst(cell))->name),
-						 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	}
-	appendStringInfoString(&text, " FROM (");
-	obscore_write_select_first(&text, obscore, select, FRESH_TAGS);
-	appendStringInfo(&text, ") q (%s)", obscore_column_list(obscore, ""));
-	return text.data;
-}
-
-static void
-write_rows(Writer *writer, Portal portal)
-{
-	Datum	   *values = palloc(sizeof(Datum) * portal->tupDesc->natts);
-	bool	   *nulls = palloc(sizeof(bool) * portal->tupDesc->natts);
-
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
-			writer_put(writer, values, nulls);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
-}
-
 /*
  * The tags are joined to the records in the order in which the query is written,
  * by whichever way is best for so many.
@@ -176,30 +113,18 @@ static void
 put_fresh(void *arg)
 {
 	const Put  *put = arg;
-	const Obscore *obscore = put->obscore;
-	AttrNumber *columns = palloc(sizeof(AttrNumber) * list_length(obscore->columns));
-	WriterTarget target = {.n_columns = list_length(obscore->columns), .columns = columns};
-	Portal		portal;
-	Writer	   *writer;
-	ListCell   *cell;
-	int			level;
+	StringInfoData text;
+	int			level = NewGUCNestLevel();
 
 	SPI_connect();
 	query_register_rows(FRESH_TAGS, put->tags->desc, put->tags->fresh, put->tags->n_fresh);
-	target.rel = table_open(obscore->table, RowExclusiveLock);
-	foreach(cell, obscore->columns)
-		columns[foreach_current_index(cell)] = get_attnum(obscore->table, ((ObscoreColumn *) lfirst(cell))->name);
-	level = query_jit_off();
 	query_set("join_collapse_limit", "1");
 	query_set("catreg.plan_by_key", "on");
-	portal = open_latest(rows_query(obscore, put->select, columns));
-	writer = writer_begin(&target);
-	write_rows(writer, portal);
-	SPI_cursor_close(portal);
-	writer_end(writer);
-	query_settings_back(level);
-	table_close(target.rel, NoLock);
+	initStringInfo(&text);
+	obscore_write_select_first(&text, put->obscore, put->select, FRESH_TAGS);
+	obscore_write_rows(put->obscore, text.data, false);
 	SPI_finish();
+	query_settings_back(level);
 }
 
 /* Writes the rows of fresh tags.  False: somebody else was first, nothing is written. */

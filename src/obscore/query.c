@@ -270,6 +270,25 @@ obscore_write_select_first(StringInfo text, const Obscore *obscore, const Obscor
 }
 
 /*
+ * Writes the query for the tags of all members of a dataset type in a find-first
+ * table: of those of a data id, sorted by their places, the first.  What tells most
+ * data ids apart is sorted by first.
+ */
+void
+obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select)
+{
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = list_length(select->type->required) - 1; i >= 0; i--)
+		appendStringInfo(&keys, "x.%s, ", quote_identifier(list_nth(select->type->required, i)));
+	appendStringInfoString(&keys, "x.dataset_type_id");
+	appendStringInfo(text, "SELECT DISTINCT ON (%s) x.* FROM %s x%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " ORDER BY %s, p.position", keys.data, query_relation(select->type->tags),
+					 path_join(obscore, "p", "x"), select->type->id, keys.data);
+}
+
+/*
  * Writes the query that defines the whole table.
  */
 void

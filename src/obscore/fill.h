@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/fill.h
+ *	  Many rows of an ObsCore table at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATREG_OBSCORE_FILL_H
+#define CATREG_OBSCORE_FILL_H
+
+#include "utils/portal.h"
+
+#include "obscore/obscore.h"
+
+extern Portal obscore_open_latest(const char *query);
+extern uint64 obscore_write_rows(const Obscore *obscore, const char *query, bool frozen);
+extern uint64 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen);
+
+#endif							/* CATREG_OBSCORE_FILL_H */
