@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
@@ -24,29 +23,31 @@
 #include "core/query.h"
 #include "core/writer.h"
 #include "obscore/fill.h"
+#include "obscore/path.h"
 
 /* The members of a dataset type. */
 #define MEMBERS "catreg_members"
 
-/* So many rows of a query are fetched at a time. */
-#define FETCH 1000
-
 /*
- * Opens a query that reads what is committed now, and what this transaction has
- * done.
+ * Executes a query, once, that reads what is committed now, and what this
+ * transaction has done.  Returns how many rows it finds.
  */
-Portal
-obscore_open_latest(const char *query)
+static uint64
+send_rows(SPIPlanPtr plan, DestReceiver *dest)
 {
-	Portal		portal;
+	SPIExecuteOptions options = {.read_only = true, .dest = dest};
 	int			level = query_jit_off();
+	uint64		n_rows;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
+	if (SPI_execute_plan_extended(plan, &options) != SPI_OK_SELECT)
+		elog(ERROR, "could not make rows of an ObsCore table");
+	n_rows = SPI_processed;
 	PopActiveSnapshot();
+	SPI_freeplan(plan);
 	query_settings_back(level);
-	return portal;
+	return n_rows;
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -91,25 +92,29 @@ typed_query(const Obscore *obscore, const char *query, const AttrNumber *columns
 	return text.data;
 }
 
-static uint64
-write_all(Writer *writer, Portal portal)
+/* Where a query's rows go. */
+typedef struct Receiver
 {
-	Datum	   *values = palloc(sizeof(Datum) * portal->tupDesc->natts);
-	bool	   *nulls = palloc(sizeof(bool) * portal->tupDesc->natts);
-	uint64		n_rows = 0;
+	DestReceiver pub;
+	Writer	   *writer;
+} Receiver;
 
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
-			writer_put(writer, values, nulls);
-		}
-		SPI_freetuptable(SPI_tuptable);
-		n_rows += SPI_processed;
-	} while (SPI_processed > 0);
-	return n_rows;
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	slot_getallattrs(slot);
+	writer_put(((Receiver *) self)->writer, slot->tts_values, slot->tts_isnull);
+	return true;
+}
+
+static void
+receive_start(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+receive_nothing(DestReceiver *self)
+{
 }
 
 /*
@@ -124,8 +129,7 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 	AttrNumber *columns = palloc(sizeof(AttrNumber) * list_length(obscore->columns));
 	WriterTarget target = {.n_columns = list_length(obscore->columns), .columns = columns, .frozen = frozen};
 	int			level = NewGUCNestLevel();
-	Portal		portal;
-	Writer	   *writer;
+	Receiver	receiver = {{receive_row, receive_start, receive_nothing, receive_nothing, DestIntoRel}};
 	uint64		n_rows;
 
 	/* a new table has no foreign keys, and the plain way freezes nothing */
@@ -133,11 +137,9 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 		query_set("catreg.fk_check", "set");
 	target.rel = table_open(obscore->table, RowExclusiveLock);
 	find_columns(obscore, columns);
-	portal = obscore_open_latest(typed_query(obscore, query, columns));
-	writer = writer_begin(&target);
-	n_rows = write_all(writer, portal);
-	SPI_cursor_close(portal);
-	writer_end(writer);
+	receiver.writer = writer_begin(&target);
+	n_rows = send_rows(query_prepare(typed_query(obscore, query, columns), 0, NULL), &receiver.pub);
+	writer_end(receiver.writer);
 	table_close(target.rel, NoLock);
 	query_settings_back(level);
 	return n_rows;
@@ -145,32 +147,23 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 
 /* --------------------------------------------------------------- find-first */
 
-/* What a query finds, that reads as above. */
+/* What a query finds, and how many rows they are. */
 static Tuplestorestate *
-keep_rows(const char *query, TupleDesc *desc, uint64 *n)
+keep_rows(const char *query, TupleDesc *desc, uint64 *n_rows)
 {
-	int			level = query_jit_off();
 	SPIPlanPtr	plan = query_prepare(query, 0, NULL);
-	SPIExecuteOptions options = {.read_only = true};
 	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
+	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
 
 	*desc = CreateTupleDescCopy(((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc);
-	options.dest = CreateDestReceiver(DestTuplestore);
-	SetTuplestoreDestReceiverParams(options.dest, rows, CurrentMemoryContext, false, NULL, NULL);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_plan_extended(plan, &options) != SPI_OK_SELECT)
-		elog(ERROR, "could not find the members of an ObsCore table");
-	*n = SPI_processed;
-	PopActiveSnapshot();
-	SPI_freeplan(plan);
-	query_settings_back(level);
+	SetTuplestoreDestReceiverParams(dest, rows, CurrentMemoryContext, false, NULL, NULL);
+	*n_rows = send_rows(plan, dest);
 	return rows;
 }
 
 /*
- * Makes all rows of a dataset type in a find-first table that has none of it yet.
- * SPI must be connected, with the rights of the table's owner in force.
+ * Makes all rows of a dataset type in a find-first table that has none of it yet and
+ * whose search path is saved.  SPI must be connected, with the rights of the table's owner in force.
  */
 uint64
 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen)
@@ -181,7 +174,7 @@ obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool fro
 	Tuplestorestate *rows;
 
 	initStringInfo(&text);
-	obscore_write_sorted_members(&text, obscore, select);
+	obscore_write_sorted_members(&text, obscore, select, obscore_saved_path(obscore));
 	rows = keep_rows(text.data, &desc, &n);
 	query_register_rows(MEMBERS, desc, rows, n);
 	resetStringInfo(&text);

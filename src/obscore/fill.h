@@ -8,11 +8,8 @@
 #ifndef CATREG_OBSCORE_FILL_H
 #define CATREG_OBSCORE_FILL_H
 
-#include "utils/portal.h"
-
 #include "obscore/obscore.h"
 
-extern Portal obscore_open_latest(const char *query);
 extern uint64 obscore_write_rows(const Obscore *obscore, const char *query, bool frozen);
 extern uint64 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen);
 

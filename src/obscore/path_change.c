@@ -338,6 +338,18 @@ obscore_save_path(const Obscore *obscore)
 }
 
 /*
+ * The collections of the search path that the rows follow, as an array in SQL.  SPI
+ * must be connected.
+ */
+char *
+obscore_saved_path(const Obscore *obscore)
+{
+	Keys		keys = stored_keys(obscore);
+
+	return list_of_keys(obscore, &keys);
+}
+
+/*
  * Did a collection count, by its key, when the rows were made?
  */
 bool

@@ -17,6 +17,8 @@
 
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "core/attempt.h"
@@ -73,8 +75,13 @@ static void
 sort_tags(SortedTags *tags, const char *query)
 {
 	int			level = query_by_index(true);
-	Portal		portal = obscore_open_latest(query);
+	Portal		portal;
 
+	query_set("jit", "off");
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
+	PopActiveSnapshot();
 	query_settings_back(level);
 	tags->desc = CreateTupleDescCopy(portal->tupDesc);
 	tags->fresh = tuplestore_begin_heap(true, false, work_mem);

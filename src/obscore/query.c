@@ -272,10 +272,11 @@ obscore_write_select_first(StringInfo text, const Obscore *obscore, const Obscor
 /*
  * Writes the query for the tags of all members of a dataset type in a find-first
  * table: of those of a data id, sorted by their places, the first.  What tells most
- * data ids apart is sorted by first.
+ * data ids apart is sorted by first.  path has its collections, too, as an array in
+ * SQL, which tells the planner how many tags there are in them.
  */
 void
-obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select)
+obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *path)
 {
 	StringInfoData keys;
 
@@ -284,8 +285,9 @@ obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const Obsc
 		appendStringInfo(&keys, "x.%s, ", quote_identifier(list_nth(select->type->required, i)));
 	appendStringInfoString(&keys, "x.dataset_type_id");
 	appendStringInfo(text, "SELECT DISTINCT ON (%s) x.* FROM %s x%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-					 " ORDER BY %s, p.position", keys.data, query_relation(select->type->tags),
-					 path_join(obscore, "p", "x"), select->type->id, keys.data);
+					 " AND x.%s OPERATOR(pg_catalog.=) ANY (%s) ORDER BY %s, p.position",
+					 keys.data, query_relation(select->type->tags), path_join(obscore, "p", "x"), select->type->id,
+					 obscore->registry->tag_key, path, keys.data);
 }
 
 /*
