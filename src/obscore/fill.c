@@ -50,6 +50,24 @@ send_rows(SPIPlanPtr plan, DestReceiver *dest)
 	return n_rows;
 }
 
+/*
+ * Has records joined to tags by hashing or by look-ups, whichever is less.  Tags come
+ * in the order of their data ids, more or less, so that look-ups lie beside each
+ * other; a merge reads all records, however few there are tags.  Until
+ * query_settings_back().
+ */
+int
+obscore_join_to_tags(void)
+{
+	int			level = NewGUCNestLevel();
+
+	query_set("enable_mergejoin", "off");
+	query_set("random_page_cost", "1.1");
+	query_set("join_collapse_limit", "1");
+	query_set("catreg.plan_by_key", "on");
+	return level;
+}
+
 /* ------------------------------------------------------------------ writing */
 
 static void
@@ -172,6 +190,7 @@ obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool fro
 	TupleDesc	desc;
 	uint64		n;
 	Tuplestorestate *rows;
+	int			level;
 
 	initStringInfo(&text);
 	obscore_write_sorted_members(&text, obscore, select, obscore_saved_path(obscore));
@@ -179,7 +198,9 @@ obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool fro
 	query_register_rows(MEMBERS, desc, rows, n);
 	resetStringInfo(&text);
 	obscore_write_select_first(&text, obscore, select, MEMBERS);
+	level = obscore_join_to_tags();
 	obscore_write_rows(obscore, text.data, frozen);
+	query_settings_back(level);
 	SPI_unregister_relation(MEMBERS);
 	tuplestore_end(rows);
 	return n;

@@ -10,6 +10,7 @@
 
 #include "obscore/obscore.h"
 
+extern int	obscore_join_to_tags(void);
 extern uint64 obscore_write_rows(const Obscore *obscore, const char *query, bool frozen);
 extern uint64 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen);
 

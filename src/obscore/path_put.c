@@ -112,21 +112,15 @@ typedef struct Put
 	const SortedTags *tags;
 } Put;
 
-/*
- * The tags are joined to the records in the order in which the query is written,
- * by whichever way is best for so many.
- */
 static void
 put_fresh(void *arg)
 {
 	const Put  *put = arg;
 	StringInfoData text;
-	int			level = NewGUCNestLevel();
+	int			level = obscore_join_to_tags();
 
 	SPI_connect();
 	query_register_rows(FRESH_TAGS, put->tags->desc, put->tags->fresh, put->tags->n_fresh);
-	query_set("join_collapse_limit", "1");
-	query_set("catreg.plan_by_key", "on");
 	initStringInfo(&text);
 	obscore_write_select_first(&text, put->obscore, put->select, FRESH_TAGS);
 	obscore_write_rows(put->obscore, text.data, false);
