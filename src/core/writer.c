@@ -310,6 +310,9 @@ writer_begin(const WriterTarget *target)
 	const char *refusal = writer_refusal(target);
 	Writer	   *writer = palloc0(sizeof(Writer));
 
+	/* or rows would be there that a rollback does not take back (see CopyFrom()) */
+	if (target->frozen && target->rel->rd_createSubid != GetCurrentSubTransactionId())
+		elog(ERROR, "rows are to be frozen in a table that was not made in this subtransaction");
 	writer->target = *target;
 	writer->context = context;
 	writer->fast = (refusal == NULL);
@@ -355,7 +358,7 @@ flush(Writer *writer, bool last)
 	CHECK_FOR_INTERRUPTS();
 
 	table_multi_insert(writer->target.rel, writer->slots, writer->n_buffered,
-					   writer->cid, 0, writer->bulk);
+					   writer->cid, writer->target.frozen ? TABLE_INSERT_FROZEN : 0, writer->bulk);
 	if (writer->tids != NULL)
 		note_tids(writer);
 	if (!writer->collecting && (!last || writer->target.in_order))

@@ -27,6 +27,8 @@ typedef struct WriterTarget
 								 * take their defaults */
 	int			n_keys;
 	const WriterKey *keys;
+	bool		frozen;			/* rows of a table made in this subtransaction that
+								 * every snapshot sees, if it is fast */
 	/* even a few rows go into each index in its order, so that two sessions
 	 * that write the same keys do not wait in a circle */
 	bool		in_order;

@@ -31,6 +31,7 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "obscore/alter.h"
+#include "obscore/fill.h"
 #include "obscore/path.h"
 #include "obscore/touched.h"
 
@@ -184,12 +185,11 @@ copy_rows(const Obscore *obscore, const ObscoreSelect *select, const Obscore *ol
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "INSERT INTO %s (%s) SELECT %s FROM (", query_relation(obscore->table),
-					 obscore_column_list(obscore, ""), obscore_column_list(obscore, "o."));
+	appendStringInfo(&text, "SELECT %s FROM (", obscore_column_list(obscore, "o."));
 	obscore_write_members(&text, obscore, select, NULL);
 	appendStringInfo(&text, ") m JOIN %s o ON o.registry_dataset_id OPERATOR(pg_catalog.=) m.dataset_id",
 					 query_relation(old->table));
-	query_execute_once(text.data);
+	obscore_write_rows(obscore, text.data, true);
 }
 
 /* Makes the rows that are not there; all of them, if there are none. */
@@ -198,20 +198,26 @@ make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
 {
 	StringInfoData text;
 
+	if (obscore->find_first && !some_there)
+	{
+		obscore_fill_first(obscore, select, true);
+		return;
+	}
 	initStringInfo(&text);
-	appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
 	obscore_write_select(&text, obscore, select,
 						 !some_there ? NULL :
 						 psprintf("(SELECT * FROM %s y WHERE NOT EXISTS (SELECT FROM %s n WHERE n.registry_dataset_id OPERATOR(pg_catalog.=) y.dataset_id))",
 								  query_relation(select->type->tags), query_relation(obscore->table)));
-	query_execute_once(text.data);
+	obscore_write_rows(obscore, text.data, true);
 }
 
 PG_FUNCTION_INFO_V1(obscore_fill_from);
 
 /*
  * obscore_fill_from(obscore, old): makes all rows of a table that is empty.  Those
- * of dataset types whose values are made as in the old one are copied.
+ * of dataset types whose values are made as in the old one are copied.  They are
+ * frozen: whoever has a snapshot from before finds them when the name leads him
+ * here, and what the others have changed since is as invisible to him as ever.
  */
 Datum
 obscore_fill_from(PG_FUNCTION_ARGS)

@@ -18,6 +18,7 @@
 
 #include "core/compat.h"
 #include "core/query.h"
+#include "obscore/fill.h"
 #include "obscore/path.h"
 #include "obscore/problem.h"
 #include "obscore/touched.h"
@@ -112,7 +113,8 @@ refresh_obscore(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(obscore_fill);
 
 /*
- * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty.
+ * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty, of what
+ * is committed now.
  */
 Datum
 obscore_fill(PG_FUNCTION_ARGS)
@@ -121,22 +123,26 @@ obscore_fill(PG_FUNCTION_ARGS)
 	const Obscore *obscore = obscore_get(table, false);
 	StringInfoData text;
 	QueryUser	before;
-	uint64		n;
-	int			level;
+	uint64		n = 0;
+	ListCell   *cell;
 
 	check_owner(table);
 	obscore_hold();
 	SPI_connect();
 	query_become(obscore->owner, &before);
 	initStringInfo(&text);
-	appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
-	obscore_write_query(&text, obscore);
 	if (obscore->find_first)
+	{
 		obscore_save_path(obscore);
-	level = query_jit_off();
-	query_execute(text.data);
-	n = SPI_processed;
-	query_settings_back(level);
+		foreach(cell, obscore->selects)
+			n += obscore_fill_first(obscore, lfirst(cell), false);
+	}
+	else
+	{
+		appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
+		obscore_write_query(&text, obscore);
+		n = query_execute_once(text.data);
+	}
 	set_refreshed(table);
 	query_return(&before);
 	SPI_finish();

@@ -100,11 +100,29 @@ forget_users(XactEvent event, void *arg)
 		users = 0;
 }
 
+/* What rows were made to follow may have been undone, and the rows with it. */
+static void
+forget_applied(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	ListCell   *cell;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(cell, definitions)
+	{
+		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
+
+		if (obscore != NULL && obscore->find_first)
+			obscore->path->applied = obscore->path->failed = false;
+	}
+}
+
 void
 obscore_init(void)
 {
 	invalidate_subscribe(forget_obscore);
 	RegisterXactCallback(forget_users, NULL);
+	RegisterSubXactCallback(forget_applied, NULL);
 }
 
 /*
@@ -380,6 +398,33 @@ obscore_may_be_about(Oid table, Oid relid)
 	return obscore == NULL || !obscore->valid || is_about(obscore, relid) ||
 		relid == obscore->registry->collection || relid == obscore->registry->collection_chain ||
 		relid == obscore->registry->dataset;
+}
+
+/*
+ * Is it known, without a look at anything, that the rows of a table follow its
+ * search path, or that they cannot be made to?
+ */
+bool
+obscore_path_is_done(Oid table)
+{
+	const Definition *definition = find_definition(table);
+	const Obscore *obscore = definition == NULL ? NULL : definition->compiled;
+
+	return obscore != NULL && obscore->valid &&
+		(!obscore->find_first || obscore->path->failed || (obscore->path->valid && obscore->path->applied));
+}
+
+/*
+ * Notes that the rows of a table could not be made to follow its search path: it is
+ * tried again when a collection changes.
+ */
+void
+obscore_path_has_failed(Oid table)
+{
+	const Definition *definition = find_definition(table);
+
+	if (definition != NULL && definition->compiled != NULL && definition->compiled->find_first)
+		definition->compiled->path->failed = true;
 }
 
 /*

@@ -82,10 +82,15 @@ extern char *obscore_data_id_of(const ObscoreSelect *select, const char *alias);
 extern char *obscore_keys(const Obscore *obscore, const ObscoreSelect *select, const char *alias);
 extern char *obscore_same_keys(const Obscore *obscore, const ObscoreSelect *select,
 							   const char *alias, const char *other);
+extern char *obscore_position_of(const Obscore *obscore, const char *tags);
 extern void obscore_write_members(StringInfo text, const Obscore *obscore,
 								  const ObscoreSelect *select, const char *source);
 extern void obscore_write_select(StringInfo text, const Obscore *obscore,
 								 const ObscoreSelect *select, const char *source);
+extern void obscore_write_select_first(StringInfo text, const Obscore *obscore,
+									   const ObscoreSelect *select, const char *source);
+extern void obscore_write_sorted_members(StringInfo text, const Obscore *obscore,
+										 const ObscoreSelect *select, const char *path);
 extern void obscore_write_query(StringInfo text, const Obscore *obscore);
 extern void obscore_write_named(StringInfo text, const Obscore *obscore, const char *alias);
 extern void obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,

@@ -16,6 +16,7 @@ typedef struct ObscorePath
 {
 	bool		valid;
 	bool		applied;		/* the table's rows follow it; see path_change.c */
+	bool		failed;			/* they could not be made to since it has changed */
 	MemoryContext context;
 	int			n;
 	Collection *sorted;			/* by key */
@@ -26,9 +27,18 @@ extern SearchPath *obscore_resolve_path(const Obscore *obscore, SelectSnapshot s
 extern int	obscore_path_position(const Obscore *obscore, Datum key);
 extern ObscorePath *obscore_path_now(const Obscore *obscore);
 
+/* definition.c */
+extern bool obscore_path_is_done(Oid table);
+extern void obscore_path_has_failed(Oid table);
+
+/* path_put.c */
+extern void obscore_put_collections(const Obscore *obscore, ObscoreSelect *select, const char *members,
+									bool at_head, const char *gone, ObscoreCounts *counts);
+
 /* path_change.c */
 extern void obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts);
 extern void obscore_save_path(const Obscore *obscore);
+extern char *obscore_saved_path(const Obscore *obscore);
 extern bool obscore_path_had(const Obscore *obscore, Datum key);
 
 #endif							/* CATREG_OBSCORE_PATH_H */

@@ -241,30 +241,46 @@ current_keys(const Obscore *obscore)
 	return keys_of_path(obscore, obscore_resolve_path(obscore, SELECT_LATEST));
 }
 
-static void
-touch_collections(const Obscore *obscore, const Keys *keys, ObscoreCounts *counts)
+/* Some keys as an array in SQL. */
+static char *
+list_of_keys(const Obscore *obscore, const Keys *keys)
 {
 	StringInfoData list;
-	char	   *collections;
-	ListCell   *cell;
 
 	initStringInfo(&list);
 	for (int i = 0; i < keys->n; i++)
 		appendStringInfo(&list, "%s%s", i == 0 ? "" : ",", quote_literal_cstr(keys->keys[i]));
-	collections = psprintf("ARRAY[%s]::%s[]", list.data, key_type_name(obscore));
+	return psprintf("ARRAY[%s]::%s[]", list.data, key_type_name(obscore));
+}
+
+/* Those of some keys that are, or are not, among others. */
+static Keys
+keys_among(const Keys *keys, const Keys *others, bool among)
+{
+	int		   *places = places_among(keys, others);
+	Keys		some = {0, palloc_extended(sizeof(char *) * Max(keys->n, 1), MCXT_ALLOC_HUGE)};
+
+	for (int i = 0; i < keys->n; i++)
+		if ((places[i] >= 0) == among)
+			some.keys[some.n++] = keys->keys[i];
+	return some;
+}
+
+static void
+touch_collections(const Obscore *obscore, const Keys *changed, const Keys *path, ObscoreCounts *counts)
+{
+	const char *all = list_of_keys(obscore, changed);
+	Keys		members = keys_among(changed, path, true);
+	Keys		gone = keys_among(changed, path, false);
+	bool		at_head = members.n == 1 && strcmp(members.keys[0], path->keys[0]) == 0;
+	ListCell   *cell;
+
 	foreach(cell, obscore->selects)
-		obscore_lock_collections(obscore, lfirst(cell), collections);
+		obscore_lock_collections(obscore, lfirst(cell), all);
 	AcceptInvalidationMessages();
 	foreach(cell, obscore->selects)
-	{
-		ObscoreSelect *select = lfirst(cell);
-
-		obscore_touch(obscore, select,
-					  psprintf("SELECT %s FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-							   " AND y.%s OPERATOR(pg_catalog.=) ANY (%s)",
-							   obscore_keys(obscore, select, "y"), query_relation(select->type->tags), select->type->id,
-							   obscore->registry->tag_key, collections), counts);
-	}
+		obscore_put_collections(obscore, lfirst(cell), list_of_keys(obscore, &members), at_head,
+								list_of_keys(obscore, &gone), counts);
 }
 
 /*
@@ -299,7 +315,7 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 	}
 	if (changed.n > 0)
 	{
-		touch_collections(obscore, &changed, counts);
+		touch_collections(obscore, &changed, &new, counts);
 		store_keys(obscore, &new);
 	}
 	obscore_path_now(obscore)->applied = true;
@@ -319,6 +335,18 @@ obscore_save_path(const Obscore *obscore)
 	lock_definition(obscore);
 	keys = current_keys(obscore);
 	store_keys(obscore, &keys);
+}
+
+/*
+ * The collections of the search path that the rows follow, as an array in SQL.  SPI
+ * must be connected.
+ */
+char *
+obscore_saved_path(const Obscore *obscore)
+{
+	Keys		keys = stored_keys(obscore);
+
+	return list_of_keys(obscore, &keys);
 }
 
 /*

@@ -136,9 +136,11 @@ path_join(const Obscore *obscore, const char *path, const char *tags)
 					quote_literal_cstr(query_relation(obscore->table)), path, path, tags, obscore->registry->tag_key);
 }
 
-/* A collection's place in the search path as a function, for queries over a few. */
-static char *
-position_of(const Obscore *obscore, const char *tags)
+/*
+ * A collection's place in the search path as a function, for queries over a few.
+ */
+char *
+obscore_position_of(const Obscore *obscore, const char *tags)
 {
 	return psprintf("catreg.obscore_position(%s::pg_catalog.regclass, %s.%s)",
 					quote_literal_cstr(query_relation(obscore->table)), tags, obscore->registry->tag_key);
@@ -159,10 +161,10 @@ write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 					 whole ? tags : source, whole ? path_join(obscore, "p", "x") : "",
 					 select->needs_run ? run_joins(obscore->registry) : "", select->type->id);
 	if (!whole)
-		appendStringInfo(text, " AND %s IS NOT NULL", position_of(obscore, "x"));
+		appendStringInfo(text, " AND %s IS NOT NULL", obscore_position_of(obscore, "x"));
 	appendStringInfo(text, " AND NOT EXISTS (SELECT FROM %s y%s WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT " AND %s AND %s OPERATOR(pg_catalog.<) %s)",
 					 tags, whole ? path_join(obscore, "q", "y") : "", select->type->id, same,
-					 whole ? "q.position" : position_of(obscore, "y"), whole ? "p.position" : position_of(obscore, "x"));
+					 whole ? "q.position" : obscore_position_of(obscore, "y"), whole ? "p.position" : obscore_position_of(obscore, "x"));
 }
 
 static void
@@ -179,13 +181,8 @@ write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
 }
 
-/*
- * Writes the query for the members of a dataset type, with the columns dataset_id,
- * those of the required dimensions, and run where it is needed.  source has the
- * columns of the tags table; NULL: all of that.
- */
-void
-obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+static void
+write_member_columns(StringInfo text, const Obscore *obscore, const ObscoreSelect *select)
 {
 	ListCell   *cell;
 
@@ -194,6 +191,17 @@ obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSele
 		appendStringInfo(text, ", x.%s", quote_identifier(lfirst(cell)));
 	if (select->needs_run)
 		appendStringInfo(text, ", %s.name AS run", obscore->config->collection_type == OBSCORE_RUN ? "c" : "r");
+}
+
+/*
+ * Writes the query for the members of a dataset type, with the columns dataset_id,
+ * those of the required dimensions, and run where it is needed.  source has the
+ * columns of the tags table; NULL: all of that.
+ */
+void
+obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	write_member_columns(text, obscore, select);
 	if (obscore->find_first)
 		write_first_members(text, obscore, select, source);
 	else
@@ -215,18 +223,11 @@ write_conditions(StringInfo text, const ObscoreJoin *join)
 	}
 }
 
-/*
- * Writes the query that makes the rows of a dataset type; source: see
- * obscore_write_members().
- */
-void
-obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+static void
+write_joins(StringInfo text, const ObscoreSelect *select)
 {
 	ListCell   *cell;
 
-	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
-	obscore_write_members(text, obscore, select, source);
-	appendStringInfoString(text, ") t");
 	foreach(cell, select->joins)
 	{
 		const ObscoreJoin *join = lfirst(cell);
@@ -241,6 +242,52 @@ obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelec
 			write_conditions(text, join);
 		}
 	}
+}
+
+/*
+ * Writes the query that makes the rows of a dataset type; source: see
+ * obscore_write_members().
+ */
+void
+obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
+	obscore_write_members(text, obscore, select, source);
+	appendStringInfoString(text, ") t");
+	write_joins(text, select);
+}
+
+/*
+ * The same in a find-first table, for tags that are known to come first.
+ */
+void
+obscore_write_select_first(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
+	write_member_columns(text, obscore, select);
+	appendStringInfo(text, " FROM %s x%s) t", source, select->needs_run ? run_joins(obscore->registry) : "");
+	write_joins(text, select);
+}
+
+/*
+ * Writes the query for the tags of all members of a dataset type in a find-first
+ * table: of those of a data id, sorted by their places, the first.  What tells most
+ * data ids apart is sorted by first.  path has its collections, too, as an array in
+ * SQL, which tells the planner how many tags there are in them.
+ */
+void
+obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *path)
+{
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = list_length(select->type->required) - 1; i >= 0; i--)
+		appendStringInfo(&keys, "x.%s, ", quote_identifier(list_nth(select->type->required, i)));
+	appendStringInfoString(&keys, "x.dataset_type_id");
+	appendStringInfo(text, "SELECT DISTINCT ON (%s) x.* FROM %s x%s WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					 " AND x.%s OPERATOR(pg_catalog.=) ANY (%s) ORDER BY %s, p.position",
+					 keys.data, query_relation(select->type->tags), path_join(obscore, "p", "x"), select->type->id,
+					 obscore->registry->tag_key, path, keys.data);
 }
 
 /*

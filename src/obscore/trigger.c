@@ -199,20 +199,21 @@ do_with_rights(void *arg)
 
 /*
  * Does something about an ObsCore table, with its owner's rights, so that what
- * goes wrong leaves the client's statement alone.
+ * goes wrong leaves the client's statement alone.  Returns whether it was done.
  */
-static void
+static bool
 do_safely(Oid table, Action action, Event *event)
 {
 	Deed		deed = {table, action, event};
 	ErrorData  *error = attempt(do_with_rights, &deed);
 
 	if (error == NULL)
-		return;
+		return true;
 	if (attempt_must_end(error))
 		ReThrowError(error);
 	warn(table, error);
 	FreeErrorData(error);
+	return false;
 }
 
 static void
@@ -226,6 +227,28 @@ do_for_all(Action action, TriggerData *trigdata)
 		if (!obscore_lock_writer(lfirst_oid(cell)) ||
 			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(trigdata->tg_relation)))
 			do_safely(lfirst_oid(cell), action, &event);
+	obscore_release();
+}
+
+/*
+ * The same for search paths.  They change in several rows, each of which has the
+ * trigger fire: after the first there is nothing left to do.
+ */
+static void
+follow_paths(TriggerData *trigdata)
+{
+	Event		event = {trigdata, CurrentMemoryContext};
+	List	   *failed = NIL;
+	ListCell   *cell;
+
+	obscore_hold();
+	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
+		if (!obscore_path_is_done(lfirst_oid(cell)) && !do_safely(lfirst_oid(cell), apply_path, &event))
+			failed = lappend_oid(failed, lfirst_oid(cell));
+
+	/* what is undone has all of them forget */
+	foreach(cell, failed)
+		obscore_path_has_failed(lfirst_oid(cell));
 	obscore_release();
 }
 
@@ -314,8 +337,7 @@ maintain_obscore(PG_FUNCTION_ARGS)
  * Constraint trigger, AFTER INSERT, UPDATE or DELETE, deferred, FOR EACH ROW, on
  * the chains and the collections of a registry: at the end of the transaction,
  * when the last of several edits has been made, brings the rows of find-first
- * tables up to date whose search path has changed.  After the first row's call
- * there is nothing left to do for the others'.
+ * tables up to date whose search path has changed.
  */
 Datum
 maintain_obscore_path(PG_FUNCTION_ARGS)
@@ -328,6 +350,6 @@ maintain_obscore_path(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a row trigger", "maintain_obscore_path")));
 	AcceptInvalidationMessages();
-	do_for_all(apply_path, trigdata);
+	follow_paths(trigdata);
 	return PointerGetDatum(NULL);
 }

@@ -198,6 +198,30 @@ $$;
 CALL registry.events(300, 0.5);
 CALL registry.events(300, 0.25);
 SELECT count(*) > 0 AS some FROM registry.first;
+\echo what the edit of a chain has done is undone with a savepoint, and done again at the end
+DELETE FROM registry.dataset;
+SELECT FROM registry.redefine('all', 'run/1', 'run/2');
+SELECT count(registry.put('calexp', 'run/' || r, d, 2)) FROM generate_series(1, 2) r, generate_series(0, 2) d;
+BEGIN;
+SELECT FROM registry.redefine('all', 'run/2', 'run/1');
+SAVEPOINT undone;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+ROLLBACK TO undone;
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+COMMIT;
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+
+\echo whatever an edit comes to in rows, what stands in its way is said once
+ALTER TABLE registry.first ADD CONSTRAINT in_the_way CHECK (lsst_run <> 'run/1') NOT VALID;
+SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
+SELECT FROM registry.redefine('all', 'run/2', 'inner');
+SELECT FROM registry.redefine('all', 'inner', 'run/1', 'run/2');
+ALTER TABLE registry.first DROP CONSTRAINT in_the_way;
+SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+
 \set ECHO none
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;

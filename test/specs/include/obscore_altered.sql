@@ -10,3 +10,7 @@ SELECT catreg.alter_obscore('registry.first', '{"collection_type": "CHAINED", "c
     "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name} {detector}"},
                       "deepCoadd": {"dataproduct_type": "image", "calib_level": 3, "obs_id_fmt": "{tract}"}},
     "extra_columns": {"run": {"template": "{run}"}}}') $$;
+-- and obscore_create.spec
+CREATE FUNCTION registry.create_late(type text) RETURNS void LANGUAGE sql AS $$
+SELECT catreg.create_obscore(format('{"collection_type": "%s", "collections": ["Cam/runs/1"], "facility_name": "F",
+    "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name}"}}}', type)::json, 'registry', 'late_' || lower(type)) $$;
