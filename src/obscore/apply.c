@@ -26,7 +26,7 @@
 #include "utils/uuid.h"
 
 #include "core/query.h"
-#include "obscore/apply.h"
+#include "obscore/tiled.h"
 
 /* Up to here looking each row up takes less than making a plan. */
 #define FEW_ROWS 1000
@@ -51,6 +51,8 @@ obscore_free_plans(Obscore *obscore)
 {
 	ListCell   *cell;
 
+	if (obscore->tiled != NULL)
+		obscore_tiled_free_plans(obscore->tiled);
 	foreach(cell, obscore->selects)
 	{
 		ObscoreSelect *select = lfirst(cell);

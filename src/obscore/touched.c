@@ -15,6 +15,7 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
+#include "obscore/tiled.h"
 #include "obscore/touched.h"
 
 /* So many datasets are brought up to date at a time. */
@@ -128,5 +129,20 @@ obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *coun
 		foreach(cell, obscore->selects)
 			obscore_touch_datasets(obscore, lfirst(cell), "SELECT w.dataset_id FROM " OBSCORE_TOUCHED_IDS " w", counts);
 	}
+	SPI_cursor_close(batches.portal);
+}
+
+/*
+ * The same for the nodes of a Tiled catalog that a query finds, as (id, key), be
+ * they there or not; lock: see obscore_tiled_apply().
+ */
+void
+obscore_touch_nodes(const Obscore *obscore, const char *query, bool lock, ObscoreCounts *counts)
+{
+	Batches		batches;
+
+	begin_batches(&batches, OBSCORE_NODES, psprintf("SELECT DISTINCT i.id, i.key FROM (%s) i (id, key)", query));
+	while (next_batch(&batches) > 0)
+		obscore_tiled_apply(obscore, lock, counts);
 	SPI_cursor_close(batches.portal);
 }
