@@ -60,7 +60,7 @@ read_choice(ObscoreReader *reader, const ObscoreNode *node, const char *const *n
 	}
 	hint = hint == NULL ? NULL : obscore_reader_format(reader, "%s.", hint);
 	quoted = hint == NULL ? NULL : obscore_reader_quote(reader, name);
-	return quoted != NULL && obscore_reader_fail(reader, node, hint, "%s is none of them", quoted);
+	return quoted != NULL && obscore_reader_fail(reader, node, hint, "%s is not allowed here", quoted);
 }
 
 static bool
