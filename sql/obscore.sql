@@ -285,6 +285,11 @@ DECLARE
     obscore regclass;
     statement text;
 BEGIN
+    obscore := to_regclass(format('%s.%I', registry, name));
+    IF obscore IS NOT NULL THEN
+        PERFORM catreg.obscore_take_parts(obscore, config, registry, statements);
+        RETURN obscore;
+    END IF;
     EXECUTE statements[1];
     obscore := format('%s.%I', registry, name)::regclass;
     PERFORM catreg.obscore_define(obscore, registry, config, true, NULL);

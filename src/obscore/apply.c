@@ -26,6 +26,7 @@
 #include "utils/uuid.h"
 
 #include "core/query.h"
+#include "obscore/plain.h"
 #include "obscore/tiled.h"
 
 /* Up to here looking each row up takes less than making a plan. */
@@ -261,6 +262,11 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, b
 {
 	if (updated)
 		execute_only(obscore, select, STATEMENT_KEY_LOCKS, ROWS_NEW, n_rows);
+	if (obscore->plain)
+	{
+		obscore_plain_apply(obscore, select, ROWS_NEW, counts);
+		return;
+	}
 	if (obscore->find_first)
 	{
 		apply_keys(obscore, select, ROWS_NEW, n_rows, counts);
@@ -287,7 +293,9 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, b
 void
 obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	if (obscore->find_first)
+	if (obscore->plain)
+		obscore_plain_apply(obscore, select, ROWS_OLD, counts);
+	else if (obscore->find_first)
 		apply_keys(obscore, select, ROWS_OLD, n_rows, counts);
 	else
 		remove_keys(obscore, select, ROWS_OLD, n_rows, counts);
@@ -299,5 +307,8 @@ obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_row
 void
 obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	apply_keys(obscore, select, ROWS_TOUCHED, n_rows, counts);
+	if (obscore->plain)
+		obscore_plain_apply(obscore, select, ROWS_TOUCHED, counts);
+	else
+		apply_keys(obscore, select, ROWS_TOUCHED, n_rows, counts);
 }

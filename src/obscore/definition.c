@@ -22,6 +22,7 @@
 #include "obscore/collections.h"
 #include "obscore/path.h"
 #include "obscore/pgsphere.h"
+#include "obscore/plain.h"
 #include "obscore/tiled.h"
 
 /* A row of catreg.obscore. */
@@ -235,6 +236,7 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->table = table;
 	obscore->context = context;
 	obscore->own_table = own_table;
+	obscore->plain = obscore_is_plain(table);
 	obscore->config = obscore_read_config(json, warn);
 	obscore->registry = obscore->config->tiled != NULL ? catalog_open(namespace) : registry_open(namespace);
 	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;

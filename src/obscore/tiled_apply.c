@@ -25,6 +25,7 @@
 #include "utils/rel.h"
 
 #include "core/query.h"
+#include "obscore/plain.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
@@ -172,6 +173,13 @@ present_nodes(const ObscoreTiled *tiled, const char *alias)
 	return psprintf("(SELECT y.* FROM %s y WHERE y.id OPERATOR(pg_catalog.=) %s.id OFFSET 0)", query_relation(tiled->nodes), alias);
 }
 
+/* All that are to be looked at. */
+static char *
+touched(const ObscoreTiled *tiled)
+{
+	return psprintf("(SELECT y.* FROM " OBSCORE_NODES " w CROSS JOIN LATERAL %s y OFFSET 0)", present_nodes(tiled, "w"));
+}
+
 /* INSERT, or UPDATE of what differs; tells of each row whether it was inserted. */
 static void
 write_put(StringInfo text, const Obscore *obscore)
@@ -180,8 +188,7 @@ write_put(StringInfo text, const Obscore *obscore)
 	bool		first = true;
 
 	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
-	obscore_tiled_write_select(text, obscore, psprintf("(SELECT y.* FROM " OBSCORE_NODES " w CROSS JOIN LATERAL %s y OFFSET 0)",
-													   present_nodes(obscore->tiled, "w")));
+	obscore_tiled_write_select(text, obscore, touched(obscore->tiled));
 	appendStringInfoString(text, "\nON CONFLICT (registry_dataset_id) DO UPDATE SET ");
 	foreach(cell, obscore->columns)
 	{
@@ -193,6 +200,17 @@ write_put(StringInfo text, const Obscore *obscore)
 	appendStringInfo(text, "\nWHERE ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record\n"
 					 "RETURNING o.xmax OPERATOR(pg_catalog.=) 0",
 					 obscore_column_list(obscore, "o."), obscore_column_list(obscore, "excluded."));
+}
+
+/* The same by statements that any table takes. */
+static void
+apply_plain(const Obscore *obscore, ObscoreCounts *counts)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	obscore_tiled_write_select(&text, obscore, touched(obscore->tiled));
+	obscore_plain_write(obscore, text.data, "SELECT w.key FROM " OBSCORE_NODES " w", counts);
 }
 
 static void
@@ -249,6 +267,12 @@ obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
 		lock_nodes(tiled);
 	if (tiled->needs_path)
 		lock_containers(tiled);
+	if (obscore->plain)
+	{
+		query_settings_back(level);
+		apply_plain(obscore, counts);
+		return;
+	}
 	n = execute_kept(&tiled->put, obscore, write_put);
 	for (uint64 i = 0; i < n; i++)
 	{

@@ -15,6 +15,7 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
+#include "obscore/plain.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
@@ -123,8 +124,9 @@ obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *coun
 		int			level = query_jit_off();
 
 		initStringInfo(&text);
-		obscore_write_remove_any(&text, obscore);
-		counts->deleted += query_execute_once(text.data);
+		if (!obscore->plain)
+			obscore_write_remove_any(&text, obscore);
+		counts->deleted += obscore->plain ? obscore_plain_remove_any(obscore) : query_execute_once(text.data);
 		query_settings_back(level);
 		foreach(cell, obscore->selects)
 			obscore_touch_datasets(obscore, lfirst(cell), "SELECT w.dataset_id FROM " OBSCORE_TOUCHED_IDS " w", counts);
