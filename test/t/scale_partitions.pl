@@ -17,6 +17,7 @@ for my $name (qw(registry north south))
 	$node{$name} = PostgreSQL::Test::Cluster->new($name);
 	$node{$name}->init;
 	$node{$name}->append_conf('postgresql.conf', "fsync = off\nclient_min_messages = warning");
+	$node{$name}->append_conf('postgresql.conf', 'log_statement = all') if $name ne 'registry';
 	$node{$name}->start;
 	$node{$name}->safe_psql('postgres', 'CREATE EXTENSION catreg');
 }
@@ -200,6 +201,28 @@ is($node{north}->safe_psql('postgres', 'SELECT obs_id FROM runs'), 'run 13', 'on
 query(q{UPDATE tiled.nodes SET metadata = '{"start": {"beamline_id": "13-ID"}}' WHERE key = 'run 12'; UPDATE tiled.nodes SET key = 'run x' WHERE key = 'run 13'; DELETE FROM tiled.nodes WHERE key = 'run 11'});
 is(query($same), 't|3|0', 'changed');
 is($node{north}->safe_psql('postgres', q{SELECT string_agg(obs_id, ',' ORDER BY obs_id) FROM runs}), 'run 12,run x', 'and moved');
+
+# what reaches the other servers: nothing but these forms, which a table of any kind takes
+my $names = qr/(cam|two|three|early|runs)/;
+for my $name (qw(north south))
+{
+	my (@other, %seen);
+
+	(my $log = slurp_file($node{$name}->logfile)) =~ s/\n\t/ /g;
+	for (split /\n/, $log)
+	{
+		next unless /LOG:  (?:statement|execute \w+|execute <unnamed>): (.*public\.$names.*)/;
+		my $statement = $1;
+		$seen{$1}++ if $statement =~ /^(DECLARE|DELETE|INSERT)/;
+		push @other, $statement
+		  unless $statement =~ /^DECLARE c\d+ CURSOR FOR SELECT (?:[\w, ]+|NULL) FROM public\.$names(?: WHERE \(\(registry_dataset_id = ANY \(\$1::uuid\[\]\)\)\))?$/
+		  || $statement =~ /^DELETE FROM public\.$names WHERE \(\(registry_dataset_id = ANY \(\$1::uuid\[\]\)\)\)(?: AND \(\(registry_dataset_id <> ALL \(\$2::uuid\[\]\)\)\))?$/
+		  || $statement =~ /^INSERT INTO public\.$names\([\w, ]+\) VALUES \([\$\d, ]+\)$/
+		  || $statement =~ /^(?:CREATE|ALTER)/;
+	}
+	is("@other", '', "statements on $name");
+	is(join(' ', sort keys %seen), 'DECLARE DELETE INSERT', 'are of three kinds');
+}
 
 # what cannot be
 sub refused
