@@ -285,7 +285,7 @@ DECLARE
     obscore regclass;
     statement text;
 BEGIN
-    obscore := to_regclass(format('%s.%I', registry, name));
+    obscore := (SELECT c.oid FROM pg_class c WHERE c.relnamespace = registry AND c.relname = name AND c.relkind = 'p');
     IF obscore IS NOT NULL THEN
         PERFORM catreg.obscore_take_parts(obscore, config, registry, statements);
         RETURN obscore;

@@ -7,11 +7,6 @@ DECLARE
     model name := 'catreg_model_of_' || obscore::oid;
     missing text;
 BEGIN
-    IF (SELECT relkind FROM pg_class WHERE oid = obscore) <> 'p' THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_table',
-            MESSAGE = format('relation %s already exists', obscore),
-            HINT = 'A partitioned table that exists is filled and kept; any other is made by create_obscore() itself.';
-    END IF;
     IF config->>'collection_type' = 'CHAINED' THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('partitioned table %s cannot be a find-first table', obscore),

@@ -232,7 +232,7 @@ sub refused
 
 	like($errors, $message, $statement =~ /(\w+\('[^']*'\)|'registry', '\w+')/ ? $1 : $statement);
 }
-refused("SELECT catreg.create_obscore('$config', 'registry', 'visit')", qr/relation registry.visit already exists/);
+refused("SELECT catreg.create_obscore('$config', 'registry', 'visit')", qr/relation "visit" already exists/);
 query('CREATE TABLE registry.narrow (obs_id text, registry_dataset_id uuid) PARTITION BY LIST (obs_id)');
 refused("SELECT catreg.create_obscore('$config', 'registry', 'narrow')", qr/table registry.narrow lacks columns of its configuration: dataproduct_type text, /);
 (my $chained = $config) =~ s/"RUN"/"CHAINED"/;
