@@ -11,9 +11,9 @@
  * writes it has locked it, and who writes its data sources or their assets locks
  * it here.  A path depends on all containers above, too: they are locked FOR KEY
  * SHARE, as a foreign key would, which keeps others from giving them another key
- * or parent; and who does that looks for the nodes below afterwards.  An asset is
- * locked FOR SHARE by whoever adds it to a node, since who changes it cannot see
- * that yet.
+ * or parent; and who does that looks for the nodes below afterwards.  So are those
+ * that a node has left.  An asset is locked FOR SHARE by whoever adds it to a
+ * node, since who changes it cannot see that yet.
  *
  *-------------------------------------------------------------------------
  */
@@ -89,6 +89,57 @@ lock_assets(const ObscoreTiled *tiled)
 								query_relation(tiled->assets)));
 }
 
+/* What a query has found, whose one column is an integer. */
+static List *
+found_ids(void)
+{
+	List	   *ids = NIL;
+	bool		isnull;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		ids = lappend_int(ids, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+	return ids;
+}
+
+/*
+ * Locks containers, which a query finds, and those that they are below.  Whoever
+ * was waited for may have moved one of them; so it is looked again, until those
+ * found are those locked.
+ */
+static void
+lock_containers(const ObscoreTiled *tiled, const char *containers)
+{
+	const char *nodes = query_relation(tiled->nodes);
+	SPIPlanPtr	plan = query_prepare(psprintf("WITH RECURSIVE up (id) AS (%2$s "
+											  "UNION SELECT n.parent FROM up JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) up.id) "
+											  "SELECT a.id FROM %1$s a WHERE a.id OPERATOR(pg_catalog.=) ANY (SELECT up.id FROM up) "
+											  "AND a.parent IS NOT NULL ORDER BY a.id FOR KEY SHARE OF a", nodes, containers), 0, NULL);
+	List	   *before;
+	List	   *found = NIL;
+
+	do
+	{
+		before = found;
+		SPI_tuptable = NULL;
+		query_execute_latest(plan, NULL, false);
+		found = found_ids();
+	} while (!equal(before, found));
+	SPI_freeplan(plan);
+}
+
+/*
+ * Locks the containers that nodes have left: who gives one of them another key
+ * would still find the nodes below it.
+ */
+static void
+lock_left(const ObscoreTiled *tiled, bool updated)
+{
+	lock_containers(tiled, psprintf("SELECT o.parent FROM " OBSCORE_OLD " o%s", !updated ? "" :
+									" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
+									" AND NOT n.parent IS DISTINCT FROM o.parent)"));
+}
+
 /*
  * Brings a table up to date after a statement on the catalog that concerns it.
  * SPI must be connected, with the transition tables registered, and the rights of
@@ -112,6 +163,8 @@ obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata)
 	level = query_by_index(true);
 	if (relid == tiled->association && trigdata->tg_newtable != NULL)
 		lock_assets(tiled);
+	if (relid == tiled->nodes && tiled->needs_path && trigdata->tg_oldtable != NULL)
+		lock_left(tiled, trigdata->tg_newtable != NULL);
 	obscore_touch_nodes(obscore,
 						psprintf("SELECT i.id, catreg.obscore_node_key(i.id) FROM (%s) i (id)", touched_nodes(obscore, trigdata)),
 						relid != tiled->nodes, &counts);
@@ -125,45 +178,6 @@ lock_nodes(const ObscoreTiled *tiled)
 {
 	query_execute_once(psprintf("SELECT FROM %s n WHERE n.id OPERATOR(pg_catalog.=) ANY (SELECT w.id FROM " OBSCORE_NODES " w) ORDER BY n.id FOR NO KEY UPDATE OF n",
 								query_relation(tiled->nodes)));
-}
-
-/* What a query has found, whose one column is an integer. */
-static List *
-found_ids(void)
-{
-	List	   *ids = NIL;
-	bool		isnull;
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-		ids = lappend_int(ids, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
-	SPI_freetuptable(SPI_tuptable);
-	return ids;
-}
-
-/*
- * Locks the containers that the nodes are below.  Whoever was waited for may have
- * moved one of them; so it is looked again, until those found are those locked.
- */
-static void
-lock_containers(const ObscoreTiled *tiled)
-{
-	const char *nodes = query_relation(tiled->nodes);
-	SPIPlanPtr	plan = query_prepare(psprintf("WITH RECURSIVE up (id) AS ("
-											  "SELECT n.parent FROM " OBSCORE_NODES " w JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) w.id "
-											  "UNION SELECT n.parent FROM up JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) up.id) "
-											  "SELECT a.id FROM %1$s a WHERE a.id OPERATOR(pg_catalog.=) ANY (SELECT up.id FROM up) "
-											  "AND a.parent IS NOT NULL ORDER BY a.id FOR KEY SHARE OF a", nodes), 0, NULL);
-	List	   *before;
-	List	   *found = NIL;
-
-	do
-	{
-		before = found;
-		SPI_tuptable = NULL;
-		query_execute_latest(plan, NULL, false);
-		found = found_ids();
-	} while (!equal(before, found));
-	SPI_freeplan(plan);
 }
 
 /* The nodes as they are now, whose keys are in the relation of that alias. */
@@ -266,7 +280,8 @@ obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
 	if (lock)
 		lock_nodes(tiled);
 	if (tiled->needs_path)
-		lock_containers(tiled);
+		lock_containers(tiled, psprintf("SELECT n.parent FROM " OBSCORE_NODES " w JOIN %s n ON n.id OPERATOR(pg_catalog.=) w.id",
+										query_relation(tiled->nodes)));
 	if (obscore->plain)
 	{
 		query_settings_back(level);
