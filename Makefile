@@ -9,7 +9,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 # The extension script is kept in parts, one a room, in the order of their dependence.
 SQL_PARTS = sql/core.sql sql/closure.sql sql/tiled.sql sql/sky.sql sql/butler.sql sql/butler_dimensions.sql sql/butler_ingest.sql sql/obscore_format.sql sql/obscore.sql \
-	sql/obscore_tap.sql sql/mirror.sql sql/status.sql
+	sql/obscore_tap.sql sql/obscore_nodes.sql sql/obscore_parts.sql sql/mirror.sql sql/status.sql
 DATA_built = sql/catreg--$(EXTVERSION).sql
 DOCS = $(wildcard docs/*.md)
 

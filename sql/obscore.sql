@@ -285,6 +285,11 @@ DECLARE
     obscore regclass;
     statement text;
 BEGIN
+    obscore := (SELECT c.oid FROM pg_class c WHERE c.relnamespace = registry AND c.relname = name AND c.relkind = 'p');
+    IF obscore IS NOT NULL THEN
+        PERFORM catreg.obscore_take_parts(obscore, config, registry, statements);
+        RETURN obscore;
+    END IF;
     EXECUTE statements[1];
     obscore := format('%s.%I', registry, name)::regclass;
     PERFORM catreg.obscore_define(obscore, registry, config, true, NULL);
@@ -368,7 +373,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION catreg.create_obscore(json, regnamespace, text) IS
-    'makes an ObsCore table of a Butler registry and keeps it from then on; without a configuration it takes over the client''s own';
+    'makes an ObsCore table of a Butler registry, or of a Tiled catalog, and keeps it from then on; without a configuration it takes over the Butler client''s own';
 
 CREATE FUNCTION catreg.obscore_begin_alter(obscore regclass) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME';
@@ -552,6 +557,16 @@ DECLARE
     made regclass;
 BEGIN
     PERFORM catreg.obscore_begin_alter(obscore);
+    IF EXISTS (SELECT FROM catreg.obscore o WHERE o.obscore = alter_obscore.obscore
+               AND (o.config->>'source') IS DISTINCT FROM (alter_obscore.config->>'source')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the source of table %s cannot be altered', obscore),
+            HINT = 'Make another table with catreg.create_obscore().';
+    END IF;
+    IF config->>'source' IS NOT NULL THEN
+        PERFORM catreg.obscore_alter_tiled(obscore, config);
+        RETURN;
+    END IF;
     SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
     FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = alter_obscore.obscore;
     IF NOT d.own_table THEN

@@ -118,7 +118,7 @@ BEGIN
     ), other (name, ucd, description) AS (
         -- what every table has beside the standard's
         VALUES ('em_filter_name', 'meta.id;instr.bandpass', 'Band of the filter'),
-               ('registry_dataset_id', 'meta.id', 'Identifier of the dataset in the Butler registry'),
+               ('registry_dataset_id', 'meta.id', 'Identifier of the dataset in registry or catalog'),
                ('region', 'pos.outline;obs.field', 'Footprint on the sky, ICRS, also of what is no polygon')
     ), shape (type, ucd, description) AS (
         VALUES ('spoly', 'pos.outline;obs.field', 'Footprint on the sky, ICRS'), ('spoint', 'pos.eq', 'Centre of the footprint, ICRS')

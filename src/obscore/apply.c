@@ -26,7 +26,8 @@
 #include "utils/uuid.h"
 
 #include "core/query.h"
-#include "obscore/apply.h"
+#include "obscore/plain.h"
+#include "obscore/tiled.h"
 
 /* Up to here looking each row up takes less than making a plan. */
 #define FEW_ROWS 1000
@@ -51,6 +52,8 @@ obscore_free_plans(Obscore *obscore)
 {
 	ListCell   *cell;
 
+	if (obscore->tiled != NULL)
+		obscore_tiled_free_plans(obscore->tiled);
 	foreach(cell, obscore->selects)
 	{
 		ObscoreSelect *select = lfirst(cell);
@@ -259,6 +262,11 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, b
 {
 	if (updated)
 		execute_only(obscore, select, STATEMENT_KEY_LOCKS, ROWS_NEW, n_rows);
+	if (obscore->plain)
+	{
+		obscore_plain_apply(obscore, select, ROWS_NEW, counts);
+		return;
+	}
 	if (obscore->find_first)
 	{
 		apply_keys(obscore, select, ROWS_NEW, n_rows, counts);
@@ -285,7 +293,9 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, b
 void
 obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	if (obscore->find_first)
+	if (obscore->plain)
+		obscore_plain_apply(obscore, select, ROWS_OLD, counts);
+	else if (obscore->find_first)
 		apply_keys(obscore, select, ROWS_OLD, n_rows, counts);
 	else
 		remove_keys(obscore, select, ROWS_OLD, n_rows, counts);
@@ -297,5 +307,8 @@ obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_row
 void
 obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
 {
-	apply_keys(obscore, select, ROWS_TOUCHED, n_rows, counts);
+	if (obscore->plain)
+		obscore_plain_apply(obscore, select, ROWS_TOUCHED, counts);
+	else
+		apply_keys(obscore, select, ROWS_TOUCHED, n_rows, counts);
 }

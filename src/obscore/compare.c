@@ -51,6 +51,11 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	initStringInfo(&text);
 	appendStringInfoString(&text, "SELECT COALESCE(e.registry_dataset_id, o.registry_dataset_id)");
 	write_difference(&text, obscore);
+	if (obscore->tiled != NULL)
+	{
+		obscore_touch_nodes(obscore, psprintf("SELECT catreg.obscore_node_id(d.key), d.key FROM (%s) d (key)", text.data), true, counts);
+		return;
+	}
 	if (obscore->find_first)
 		obscore_save_path(obscore);
 	obscore_touch_any(obscore, text.data, counts);

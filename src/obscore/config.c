@@ -496,6 +496,8 @@ read_document(ObscoreReader *reader, struct json_object *document, ObscoreConfig
 	ObscoreNode root = {NULL, NULL, 0, document};
 
 	config->table_name = "obscore";
+	if (obscore_is_tiled(document))
+		return obscore_read_tiled(reader, &root, config);
 	return obscore_reader_members(reader, &root, keys, LENGTH(keys), config) &&
 		check_collections(reader, &root, config) &&
 		obscore_check_columns(reader, &root, config);

@@ -113,6 +113,8 @@ typedef struct ObscoreConfig
 	const char *region_column;	/* of pgsphere, NULL: not asked for */
 	const char *position_column;
 	bool		pgsphere_first; /* before s_ra, s_dec, s_fov, s_region */
+	struct ObscoreTiledConfig *tiled;	/* of a Tiled catalog's nodes, see
+										 * tiled_config.h; NULL: of a registry */
 } ObscoreConfig;
 
 /*

@@ -122,6 +122,56 @@ read_column_name(ObscoreReader *reader, const ObscoreNode *node, void *target)
 		check_column_name(reader, node, *(const char **) target);
 }
 
+/*
+ * The type of a column of ObsCore's that a configuration may fill; bytes: of an
+ * integer's type.  False: there is none of this name.
+ */
+bool
+obscore_standard_column(const char *name, ObscoreValueType *type, int *bytes)
+{
+	static const char *const angles[] = {"s_ra", "s_dec", "s_fov"};
+	size_t		i;
+
+	*type = OBSCORE_STRING;
+	*bytes = 0;
+	if (is_one_of(name, angles, LENGTH(angles)))
+		*type = OBSCORE_FLOAT;
+	else if (strcmp(name, "access_estsize") == 0)
+	{
+		*type = OBSCORE_INT;
+		*bytes = 8;
+	}
+	for (i = 0; i < LENGTH(number_columns); i++)
+	{
+		if (strcmp(number_columns[i].name, name) != 0)
+			continue;
+		*type = number_columns[i].bytes == 0 ? OBSCORE_FLOAT : OBSCORE_INT;
+		*bytes = number_columns[i].bytes;
+	}
+	return is_one_of(name, static_columns, LENGTH(static_columns)) || is_one_of(name, added_columns, LENGTH(added_columns)) ||
+		is_one_of(name, angles, LENGTH(angles)) || strcmp(name, "s_region") == 0;
+}
+
+/*
+ * A name for a column beside ObsCore's own.
+ */
+bool
+obscore_check_extra_name(ObscoreReader *reader, const ObscoreNode *node)
+{
+	ObscoreValueType type;
+	int			bytes;
+
+	if (!check_column_name(reader, node, node->key))
+		return false;
+	if (obscore_standard_column(node->key, &type, &bytes))
+		return obscore_reader_fail(reader, node, "Columns of ObsCore are filled by \"columns\".",
+								   "the table has a column of this name");
+	if (is_one_of(node->key, reserved_columns, LENGTH(reserved_columns)))
+		return obscore_reader_fail(reader, node, NULL,
+								   "the table has a column of this name, which no other value can fill");
+	return true;
+}
+
 /* -------------------------------------------------------------- indices */
 
 /*
@@ -175,8 +225,8 @@ obscore_read_indices(ObscoreReader *reader, const ObscoreNode *node, void *targe
 
 /* ---------------------------------------------------------- extra columns */
 
-static bool
-read_value_type(ObscoreReader *reader, const ObscoreNode *node, void *target)
+bool
+obscore_read_value_type(ObscoreReader *reader, const ObscoreNode *node, void *target)
 {
 	static const char *const names[] = {"string", "int", "float", "bool"};
 	static const ObscoreValueType types[] = {OBSCORE_STRING, OBSCORE_INT, OBSCORE_FLOAT, OBSCORE_BOOL};
@@ -199,8 +249,8 @@ read_value_type(ObscoreReader *reader, const ObscoreNode *node, void *target)
 												 "%s is no type of a column", quoted);
 }
 
-static bool
-read_length(ObscoreReader *reader, const ObscoreNode *node, void *target)
+bool
+obscore_read_length(ObscoreReader *reader, const ObscoreNode *node, void *target)
 {
 	int64_t		length = 0;
 
@@ -237,8 +287,8 @@ float_text(ObscoreReader *reader, double value)
 	return obscore_reader_format(reader, "%s", digits);
 }
 
-static bool
-read_constant(ObscoreReader *reader, const ObscoreNode *node, ObscoreExtraColumn *column)
+bool
+obscore_read_constant(ObscoreReader *reader, const ObscoreNode *node, ObscoreExtraColumn *column)
 {
 	double		number;
 
@@ -276,8 +326,8 @@ read_extra_column(ObscoreReader *reader, const ObscoreNode *node, ObscoreExtraCo
 {
 	static const ObscoreKey keys[] = {
 		WHOLE("template", read_template, true),
-		KEY("type", read_value_type, ObscoreExtraColumn, type, false),
-		KEY("length", read_length, ObscoreExtraColumn, length, false),
+		KEY("type", obscore_read_value_type, ObscoreExtraColumn, type, false),
+		KEY("length", obscore_read_length, ObscoreExtraColumn, length, false),
 		KEY("doc", obscore_reader_string, ObscoreExtraColumn, doc, false)
 	};
 
@@ -292,7 +342,7 @@ read_extra_column(ObscoreReader *reader, const ObscoreNode *node, ObscoreExtraCo
 	if (column->name == NULL)
 		return false;
 	if (!json_object_is_type(node->value, json_type_object))
-		return read_constant(reader, node, column);
+		return obscore_read_constant(reader, node, column);
 	return obscore_reader_members(reader, node, keys, LENGTH(keys), column);
 }
 

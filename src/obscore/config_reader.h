@@ -98,11 +98,20 @@ extern bool obscore_reader_strings(ObscoreReader *reader, const ObscoreNode *nod
 /* config_columns.c */
 extern bool obscore_check_name(ObscoreReader *reader, const ObscoreNode *node, const char *name);
 extern bool obscore_read_name(ObscoreReader *reader, const ObscoreNode *node, void *target);
+extern bool obscore_standard_column(const char *name, ObscoreValueType *type, int *bytes);
+extern bool obscore_check_extra_name(ObscoreReader *reader, const ObscoreNode *node);
+extern bool obscore_read_value_type(ObscoreReader *reader, const ObscoreNode *node, void *target);
+extern bool obscore_read_length(ObscoreReader *reader, const ObscoreNode *node, void *target);
+extern bool obscore_read_constant(ObscoreReader *reader, const ObscoreNode *node, ObscoreExtraColumn *column);
 extern bool obscore_read_indices(ObscoreReader *reader, const ObscoreNode *node, void *target);
 extern bool obscore_read_extra_columns(ObscoreReader *reader, const ObscoreNode *node, int *n_extra,
 									   ObscoreExtraColumn **extra);
 extern bool obscore_read_spatial_plugins(ObscoreReader *reader, const ObscoreNode *node, void *target);
 extern bool obscore_check_columns(ObscoreReader *reader, const ObscoreNode *document,
 								  const ObscoreConfig *config);
+
+/* tiled_config.c */
+extern bool obscore_is_tiled(struct json_object *document);
+extern bool obscore_read_tiled(ObscoreReader *reader, const ObscoreNode *document, ObscoreConfig *config);
 
 #endif							/* CATREG_OBSCORE_CONFIG_READER_H */

@@ -22,6 +22,8 @@
 #include "obscore/collections.h"
 #include "obscore/path.h"
 #include "obscore/pgsphere.h"
+#include "obscore/plain.h"
+#include "obscore/tiled.h"
 
 /* A row of catreg.obscore. */
 typedef struct Definition
@@ -54,6 +56,8 @@ is_about(const Obscore *obscore, Oid relid)
 
 	if (relid == obscore->table || relid == obscore->registry->dataset_type)
 		return true;
+	if (obscore->tiled != NULL)
+		return obscore_tiled_is_about(obscore->tiled, relid);
 	foreach(cell, obscore->selects)
 	{
 		const ObscoreSelect *select = lfirst(cell);
@@ -225,6 +229,17 @@ compile_selects(Obscore *obscore)
 	}
 }
 
+/* A catalog that is no registry: none of a registry's tables is there. */
+static Registry *
+catalog_open(Oid namespace)
+{
+	Registry   *registry = palloc0(sizeof(Registry));
+
+	registry->namespace = namespace;
+	registry->schema = pstrdup(quote_identifier(get_namespace_name(namespace)));
+	return registry;
+}
+
 /*
  * Makes a definition in a memory context of its own.  table may be InvalidOid,
  * for one that is to be made.  SPI must be connected.
@@ -239,17 +254,22 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->table = table;
 	obscore->context = context;
 	obscore->own_table = own_table;
-	obscore->registry = registry_open(namespace);
+	obscore->plain = obscore_is_plain(table);
 	obscore->config = obscore_read_config(json, warn);
+	obscore->registry = obscore->config->tiled != NULL ? catalog_open(namespace) : registry_open(namespace);
 	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;
 	if (obscore->find_first)
 		obscore->path = palloc0(sizeof(ObscorePath));
 	if (OidIsValid(table))
 		pgsphere_leave_lost(obscore->config, table);
-	obscore_check_templates(obscore->config);
+	if (obscore->config->tiled == NULL)
+		obscore_check_templates(obscore->config);
 	obscore->collections = palloc0(OBSCORE_COLLECTIONS_SIZE);
 	obscore->columns = obscore_columns(obscore->config, own_table);
-	compile_selects(obscore);
+	if (obscore->config->tiled != NULL)
+		obscore->tiled = obscore_tiled_compile(obscore);
+	else
+		compile_selects(obscore);
 	MemoryContextSwitchTo(old);
 	return obscore;
 }

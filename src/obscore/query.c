@@ -16,7 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/query.h"
-#include "obscore/obscore.h"
+#include "obscore/tiled.h"
 
 /*
  * The names of all columns, quoted, each after a prefix.
@@ -299,6 +299,11 @@ obscore_write_query(StringInfo text, const Obscore *obscore)
 	ListCell   *cell;
 	bool		first = true;
 
+	if (obscore->tiled != NULL)
+	{
+		obscore_tiled_write_select(text, obscore, NULL);
+		return;
+	}
 	foreach(cell, obscore->selects)
 	{
 		const ObscoreSelect *select = lfirst(cell);

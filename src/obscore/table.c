@@ -19,7 +19,7 @@
 
 #include "core/compat.h"
 #include "core/query.h"
-#include "obscore/obscore.h"
+#include "obscore/tiled.h"
 
 /* The peers' index names: the table, "idx", the columns (daf_butler, makeTableStruct()). */
 static char *
@@ -198,6 +198,19 @@ add_other_sources(ReturnSetInfo *rsinfo, List **seen, const Registry *registry)
 	SPI_finish();
 }
 
+static void
+add_tiled_sources(ReturnSetInfo *rsinfo, List **seen, const ObscoreTiled *tiled)
+{
+	add_source(rsinfo, seen, tiled->nodes, true, true, true, false);
+	if (!OidIsValid(tiled->assets))
+		return;
+	add_source(rsinfo, seen, tiled->data_sources, true, true, true, false);
+	add_source(rsinfo, seen, tiled->association, true, true, true, false);
+
+	/* an asset is there before anything that refers to it, and takes that along */
+	add_source(rsinfo, seen, tiled->assets, false, true, false, false);
+}
+
 PG_FUNCTION_INFO_V1(obscore_sources);
 
 /*
@@ -219,6 +232,11 @@ obscore_sources(PG_FUNCTION_ARGS)
 	ListCell   *inner;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (obscore->tiled != NULL)
+	{
+		add_tiled_sources(rsinfo, &seen, obscore->tiled);
+		return (Datum) 0;
+	}
 	add_source(rsinfo, &seen, obscore->registry->dataset_type, true, true, true, false);
 	add_source(rsinfo, &seen, obscore->registry->dataset, false, true, false, false);
 	add_source(rsinfo, &seen, obscore->registry->collection, obscore->find_first, true, true, obscore->find_first);

@@ -15,6 +15,8 @@
 #include "utils/tuplestore.h"
 
 #include "core/query.h"
+#include "obscore/plain.h"
+#include "obscore/tiled.h"
 #include "obscore/touched.h"
 
 /* So many datasets are brought up to date at a time. */
@@ -122,11 +124,27 @@ obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *coun
 		int			level = query_jit_off();
 
 		initStringInfo(&text);
-		obscore_write_remove_any(&text, obscore);
-		counts->deleted += query_execute_once(text.data);
+		if (!obscore->plain)
+			obscore_write_remove_any(&text, obscore);
+		counts->deleted += obscore->plain ? obscore_plain_remove_any(obscore) : query_execute_once(text.data);
 		query_settings_back(level);
 		foreach(cell, obscore->selects)
 			obscore_touch_datasets(obscore, lfirst(cell), "SELECT w.dataset_id FROM " OBSCORE_TOUCHED_IDS " w", counts);
 	}
+	SPI_cursor_close(batches.portal);
+}
+
+/*
+ * The same for the nodes of a Tiled catalog that a query finds, as (id, key), be
+ * they there or not; lock: see obscore_tiled_apply().
+ */
+void
+obscore_touch_nodes(const Obscore *obscore, const char *query, bool lock, ObscoreCounts *counts)
+{
+	Batches		batches;
+
+	begin_batches(&batches, OBSCORE_NODES, psprintf("SELECT DISTINCT i.id, i.key FROM (%s) i (id, key)", query));
+	while (next_batch(&batches) > 0)
+		obscore_tiled_apply(obscore, lock, counts);
 	SPI_cursor_close(batches.portal);
 }

@@ -34,6 +34,7 @@
 #include "obscore/collections.h"
 #include "obscore/path.h"
 #include "obscore/statement_tags.h"
+#include "obscore/tiled.h"
 #include "obscore/touched.h"
 
 PG_FUNCTION_INFO_V1(maintain_obscore);
@@ -127,6 +128,12 @@ apply_event(const Obscore *obscore, Event *event)
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
 	bool		all = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) || relid == obscore->registry->dataset_type;
 	ListCell   *cell;
+
+	if (obscore->tiled != NULL)
+	{
+		obscore_tiled_event(obscore, trigdata);
+		return;
+	}
 
 	/* whoever makes the table anew meanwhile has to know */
 	if (!obscore_lock_writer(obscore->table))

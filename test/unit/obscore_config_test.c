@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "obscore/config.h"
+#include "obscore/tiled_config.h"
 #include "obscore/python_regex.h"
 #include "unit_memory.h"
 #include "unit_tap.h"
@@ -514,6 +515,33 @@ test_exporter(void)
 	obscore_config_free(&report);
 }
 
+/* Of nodes: specs, subtree, every kind of column */
+static const char tiled[] =
+	"{\"source\":\"tiled\",\"nodes\":{\"specs\":[\"BlueskyRun\",\"x\"],\"subtree\":\"raw/2026\"},"
+	"\"columns\":{\"calib_level\":1,\"obs_id\":{\"metadata\":\"start.uid\"},\"t_max\":{\"metadata\":[\"stop\",\"a.b\"],\"unit\":\"unix\",\"optional\":true},"
+	"\"access_url\":{\"template\":\"https://x/{url_path}\"},\"access_estsize\":{\"node\":\"size\"}},"
+	"\"extra_columns\":{\"n\":{\"metadata\":\"start.n\",\"type\":\"int\",\"doc\":\"N\"},\"c\":\"v\"},\"indices\":{\"n\":\"n\"}}";
+
+static void
+test_tiled(void)
+{
+	ObscoreConfig *config = parse(tiled);
+	const ObscoreTiledConfig *t = config == NULL ? NULL : config->tiled;
+
+	ok(t != NULL && t->n_specs == 2 && is(t->specs[0], "BlueskyRun") && t->n_families == 0 &&
+	   t->n_subtree == 2 && is(t->subtree[1], "2026"), "a table of nodes");
+	ok(t != NULL && t->n_columns == 5 && t->columns[0].kind == TILED_CONSTANT && is(t->columns[0].base.constant, "1") &&
+	   t->columns[1].kind == TILED_METADATA && t->columns[1].n_metadata == 2 && !t->columns[1].optional &&
+	   is(t->columns[2].metadata[1], "a.b") && t->columns[2].unit == TILED_UNIX && t->columns[2].optional &&
+	   t->columns[3].kind == TILED_TEMPLATE && is(t->columns[3].base.template_path, "columns.access_url.template") &&
+	   t->columns[4].field == TILED_SIZE, "its columns");
+	ok(t != NULL && t->n_extra == 2 && config->n_extra == 2 && config->extra[0].type == OBSCORE_INT &&
+	   is(config->extra[0].doc, "N") && is(config->extra[1].constant, "v") && config->n_indices == 1, "and others");
+	obscore_config_free(&report);
+	ok(parse(TOP("")) != NULL, "a registry's is none");
+	obscore_config_free(&report);
+}
+
 static void
 test_memory(void)
 {
@@ -532,6 +560,17 @@ test_memory(void)
 	}
 	ok(failed == 0 && config != NULL, "memory may run out at any time");
 	note("%ld allocations", allowance - 1);
+
+	config = NULL;
+	for (allowance = 0; config == NULL && allowance < 100000; allowance++)
+	{
+		memory.allowance = allowance;
+		config = obscore_config_parse_with(tiled, strlen(tiled), unit_allocate, &memory, &report);
+		if (config == NULL && !(is(report.problem, "not enough memory") && is(report.path, "")))
+			failed++;
+		unit_free_all(&memory);
+	}
+	ok(failed == 0 && config != NULL, "for a table of nodes, too");
 
 	config = NULL;
 	for (allowance = 0; allowance < 100000; allowance++)
@@ -665,6 +704,7 @@ main(void)
 	test_columns();
 	test_indices();
 	test_exporter();
+	test_tiled();
 	test_memory();
 	test_damage();
 	test_patterns();

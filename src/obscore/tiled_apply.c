@@ -1,0 +1,311 @@
+/*-------------------------------------------------------------------------
+ *
+ * src/obscore/tiled_apply.c
+ *	  Keeps an ObsCore table of a Tiled catalog's nodes.
+ *
+ * Every event is reduced to the nodes that it is about; their rows are made again
+ * by the query that defines the table.
+ *
+ * Two who do so for one node do it one after the other, and the second sees what
+ * the first has done.  A node's row in the catalog is what they meet at: who
+ * writes it has locked it, and who writes its data sources or their assets locks
+ * it here.  A path depends on all containers above, too: they are locked FOR KEY
+ * SHARE, as a foreign key would, which keeps others from giving them another key
+ * or parent; and who does that looks for the nodes below afterwards.  So are those
+ * that a node has left.  An asset is locked FOR SHARE by whoever adds it to a
+ * node, since who changes it cannot see that yet.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "core/query.h"
+#include "obscore/plain.h"
+#include "obscore/tiled.h"
+#include "obscore/touched.h"
+
+/* ------------------------------------------------- which nodes an event is about */
+
+/* The nodes that changed rows of a table are about, as they were or as they are. */
+static char *
+nodes_of(const ObscoreTiled *tiled, Oid relid, const char *changed)
+{
+	const char *sources = OidIsValid(tiled->assets) ? query_relation(tiled->data_sources) : NULL;
+
+	if (relid == tiled->nodes)
+		return psprintf("SELECT c.id FROM %s c", changed);
+	if (relid == tiled->data_sources)
+		return psprintf("SELECT c.node_id FROM %s c", changed);
+	if (relid == tiled->association)
+		return psprintf("SELECT s.node_id FROM %s c JOIN %s s ON s.id OPERATOR(pg_catalog.=) c.data_source_id", changed, sources);
+	return psprintf("SELECT s.node_id FROM %s c JOIN %s x ON x.asset_id OPERATOR(pg_catalog.=) c.id "
+					"JOIN %s s ON s.id OPERATOR(pg_catalog.=) x.data_source_id",
+					changed, query_relation(tiled->association), sources);
+}
+
+/*
+ * Those of updated nodes, and all below the ones that have another path.
+ */
+static char *
+updated_nodes(const ObscoreTiled *tiled)
+{
+	if (!tiled->needs_path)
+		return nodes_of(tiled, tiled->nodes, "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")");
+	return psprintf("WITH RECURSIVE moved (id) AS ("
+					"SELECT w.id FROM " OBSCORE_NEW " w WHERE NOT EXISTS (SELECT FROM " OBSCORE_OLD " o WHERE o.id OPERATOR(pg_catalog.=) w.id "
+					"AND o.key::pg_catalog.text OPERATOR(pg_catalog.=) w.key::pg_catalog.text AND NOT o.parent IS DISTINCT FROM w.parent) "
+					"UNION SELECT n.id FROM moved m JOIN %s n ON n.parent OPERATOR(pg_catalog.=) m.id) "
+					"SELECT m.id FROM moved m UNION ALL SELECT o.id FROM " OBSCORE_OLD " o UNION ALL SELECT w.id FROM " OBSCORE_NEW " w",
+					query_relation(tiled->nodes));
+}
+
+static char *
+touched_nodes(const Obscore *obscore, const TriggerData *trigdata)
+{
+	const ObscoreTiled *tiled = obscore->tiled;
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	bool		updated = trigdata->tg_oldtable != NULL && trigdata->tg_newtable != NULL;
+
+	if (relid == tiled->nodes && updated)
+		return updated_nodes(tiled);
+	if (relid == tiled->nodes && trigdata->tg_newtable != NULL)
+		return psprintf("%s WHERE %s", nodes_of(tiled, relid, OBSCORE_NEW), obscore_tiled_filter(obscore, "c"));
+	return nodes_of(tiled, relid, updated ? "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")" :
+					trigdata->tg_newtable != NULL ? OBSCORE_NEW : OBSCORE_OLD);
+}
+
+/*
+ * Keeps the assets that nodes have got from being changed.
+ */
+static void
+lock_assets(const ObscoreTiled *tiled)
+{
+	query_execute_once(psprintf("SELECT FROM %s t WHERE t.id OPERATOR(pg_catalog.=) ANY (SELECT c.asset_id FROM " OBSCORE_NEW " c) ORDER BY t.id FOR SHARE OF t",
+								query_relation(tiled->assets)));
+}
+
+/* What a query has found, whose one column is an integer. */
+static List *
+found_ids(void)
+{
+	List	   *ids = NIL;
+	bool		isnull;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		ids = lappend_int(ids, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+	return ids;
+}
+
+/*
+ * Locks containers, which a query finds, and those that they are below.  Whoever
+ * was waited for may have moved one of them; so it is looked again, until those
+ * found are those locked.
+ */
+static void
+lock_containers(const ObscoreTiled *tiled, const char *containers)
+{
+	const char *nodes = query_relation(tiled->nodes);
+	SPIPlanPtr	plan = query_prepare(psprintf("WITH RECURSIVE up (id) AS (%2$s "
+											  "UNION SELECT n.parent FROM up JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) up.id) "
+											  "SELECT a.id FROM %1$s a WHERE a.id OPERATOR(pg_catalog.=) ANY (SELECT up.id FROM up) "
+											  "AND a.parent IS NOT NULL ORDER BY a.id FOR KEY SHARE OF a", nodes, containers), 0, NULL);
+	List	   *before;
+	List	   *found = NIL;
+
+	do
+	{
+		before = found;
+		SPI_tuptable = NULL;
+		query_execute_latest(plan, NULL, false);
+		found = found_ids();
+	} while (!equal(before, found));
+	SPI_freeplan(plan);
+}
+
+/*
+ * Locks the containers that nodes have left: who gives one of them another key
+ * would still find the nodes below it.
+ */
+static void
+lock_left(const ObscoreTiled *tiled, bool updated)
+{
+	lock_containers(tiled, psprintf("SELECT o.parent FROM " OBSCORE_OLD " o%s", !updated ? "" :
+									" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
+									" AND NOT n.parent IS DISTINCT FROM o.parent)"));
+}
+
+/*
+ * Brings a table up to date after a statement on the catalog that concerns it.
+ * SPI must be connected, with the transition tables registered, and the rights of
+ * the table's owner in force.
+ */
+void
+obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata)
+{
+	const ObscoreTiled *tiled = obscore->tiled;
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	ObscoreCounts counts = {0};
+	int			level;
+
+	if (!obscore_tiled_is_about(tiled, relid))
+		return;
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+	{
+		obscore_refresh(obscore, &counts);
+		return;
+	}
+	level = query_by_index(true);
+	if (relid == tiled->association && trigdata->tg_newtable != NULL)
+		lock_assets(tiled);
+	if (relid == tiled->nodes && tiled->needs_path && trigdata->tg_oldtable != NULL)
+		lock_left(tiled, trigdata->tg_newtable != NULL);
+	obscore_touch_nodes(obscore,
+						psprintf("SELECT i.id, catreg.obscore_node_key(i.id) FROM (%s) i (id)", touched_nodes(obscore, trigdata)),
+						relid != tiled->nodes, &counts);
+	query_settings_back(level);
+}
+
+/* ------------------------------------------------------- what is done about them */
+
+static void
+lock_nodes(const ObscoreTiled *tiled)
+{
+	query_execute_once(psprintf("SELECT FROM %s n WHERE n.id OPERATOR(pg_catalog.=) ANY (SELECT w.id FROM " OBSCORE_NODES " w) ORDER BY n.id FOR NO KEY UPDATE OF n",
+								query_relation(tiled->nodes)));
+}
+
+/* The nodes as they are now, whose keys are in the relation of that alias. */
+static char *
+present_nodes(const ObscoreTiled *tiled, const char *alias)
+{
+	return psprintf("(SELECT y.* FROM %s y WHERE y.id OPERATOR(pg_catalog.=) %s.id OFFSET 0)", query_relation(tiled->nodes), alias);
+}
+
+/* All that are to be looked at. */
+static char *
+touched(const ObscoreTiled *tiled)
+{
+	return psprintf("(SELECT y.* FROM " OBSCORE_NODES " w CROSS JOIN LATERAL %s y OFFSET 0)", present_nodes(tiled, "w"));
+}
+
+/* INSERT, or UPDATE of what differs; tells of each row whether it was inserted. */
+static void
+write_put(StringInfo text, const Obscore *obscore)
+{
+	ListCell   *cell;
+	bool		first = true;
+
+	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
+	obscore_tiled_write_select(text, obscore, touched(obscore->tiled));
+	appendStringInfoString(text, "\nON CONFLICT (registry_dataset_id) DO UPDATE SET ");
+	foreach(cell, obscore->columns)
+	{
+		const char *name = quote_identifier(((ObscoreColumn *) lfirst(cell))->name);
+
+		appendStringInfo(text, "%s%s = excluded.%s", first ? "" : ", ", name, name);
+		first = false;
+	}
+	appendStringInfo(text, "\nWHERE ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record\n"
+					 "RETURNING o.xmax OPERATOR(pg_catalog.=) 0",
+					 obscore_column_list(obscore, "o."), obscore_column_list(obscore, "excluded."));
+}
+
+/* The same by statements that any table takes. */
+static void
+apply_plain(const Obscore *obscore, ObscoreCounts *counts)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	obscore_tiled_write_select(&text, obscore, touched(obscore->tiled));
+	obscore_plain_write(obscore, text.data, "SELECT w.key FROM " OBSCORE_NODES " w", counts);
+}
+
+static void
+write_remove(StringInfo text, const Obscore *obscore)
+{
+	appendStringInfo(text, "DELETE FROM %s o USING " OBSCORE_NODES " w WHERE o.registry_dataset_id OPERATOR(pg_catalog.=) w.key AND NOT EXISTS (",
+					 query_relation(obscore->table));
+	obscore_tiled_write_members(text, obscore, present_nodes(obscore->tiled, "w"));
+	appendStringInfoChar(text, ')');
+}
+
+/*
+ * Executes a statement whose plan is kept.  Returns the number of rows, which are
+ * in SPI_tuptable.
+ */
+static uint64
+execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
+{
+	if (*plan != NULL && !SPI_plan_is_valid(*plan))
+	{
+		SPIPlanPtr	old = *plan;
+
+		*plan = NULL;
+		SPI_freeplan(old);
+	}
+	if (*plan == NULL)
+	{
+		StringInfoData text;
+		SPIPlanPtr	made;
+
+		initStringInfo(&text);
+		write_text(&text, obscore);
+		made = query_prepare(text.data, 0, NULL);
+		SPI_keepplan(made);
+		*plan = made;
+	}
+	SPI_tuptable = NULL;
+	query_execute_latest(*plan, NULL, true);
+	return SPI_processed;
+}
+
+/*
+ * Makes the rows of the nodes OBSCORE_NODES as they should be.  lock: they are not
+ * the statement's own, which has locked them.
+ */
+void
+obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
+{
+	ObscoreTiled *tiled = obscore->tiled;
+	int			level = query_by_index(true);
+	uint64		n;
+
+	if (lock)
+		lock_nodes(tiled);
+	if (tiled->needs_path)
+		lock_containers(tiled, psprintf("SELECT n.parent FROM " OBSCORE_NODES " w JOIN %s n ON n.id OPERATOR(pg_catalog.=) w.id",
+										query_relation(tiled->nodes)));
+	if (obscore->plain)
+	{
+		query_settings_back(level);
+		apply_plain(obscore, counts);
+		return;
+	}
+	n = execute_kept(&tiled->put, obscore, write_put);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		bool		inserted = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+
+		*(inserted ? &counts->inserted : &counts->updated) += 1;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	counts->deleted += execute_kept(&tiled->remove, obscore, write_remove);
+	query_settings_back(level);
+}
+
+void
+obscore_tiled_free_plans(ObscoreTiled *tiled)
+{
+	if (tiled->put != NULL)
+		SPI_freeplan(tiled->put);
+	if (tiled->remove != NULL)
+		SPI_freeplan(tiled->remove);
+}
