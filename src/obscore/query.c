@@ -165,27 +165,29 @@ write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 					 whole ? "q.position" : position_of(obscore, "y"), whole ? "p.position" : position_of(obscore, "x"));
 }
 
+/* counted: the rows of source are in collections that count, which are joined only for the run's name. */
 static void
-write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool counted)
 {
 	const Registry *registry = obscore->registry;
+	bool		run = obscore->config->collection_type == OBSCORE_RUN;
 
-	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
-					 source == NULL ? query_relation(select->type->tags) : source,
-					 registry->schema, registry->collection_key, registry->tag_key);
-	obscore_write_collections(text, obscore->config);
-	if (select->needs_run && obscore->config->collection_type != OBSCORE_RUN)
+	appendStringInfo(text, " FROM %s x", source == NULL ? query_relation(select->type->tags) : source);
+	if (!counted || (run && select->needs_run))
+		appendStringInfo(text, " JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s",
+						 registry->schema, registry->collection_key, registry->tag_key);
+	if (!counted)
+	{
+		appendStringInfoString(text, " AND ");
+		obscore_write_collections(text, obscore->config);
+	}
+	if (select->needs_run && !run)
 		appendStringInfoString(text, run_joins(registry));
 	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
 }
 
-/*
- * Writes the query for the members of a dataset type, with the columns dataset_id,
- * those of the required dimensions, and run where it is needed.  source has the
- * columns of the tags table; NULL: all of that.
- */
-void
-obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+static void
+write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool counted)
 {
 	ListCell   *cell;
 
@@ -197,7 +199,18 @@ obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSele
 	if (obscore->find_first)
 		write_first_members(text, obscore, select, source);
 	else
-		write_other_members(text, obscore, select, source);
+		write_other_members(text, obscore, select, source, counted);
+}
+
+/*
+ * Writes the query for the members of a dataset type, with the columns dataset_id,
+ * those of the required dimensions, and run where it is needed.  source has the
+ * columns of the tags table; NULL: all of that.
+ */
+void
+obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	write_members(text, obscore, select, source, false);
 }
 
 static void
@@ -215,17 +228,13 @@ write_conditions(StringInfo text, const ObscoreJoin *join)
 	}
 }
 
-/*
- * Writes the query that makes the rows of a dataset type; source: see
- * obscore_write_members().
- */
-void
-obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+static void
+write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool counted)
 {
 	ListCell   *cell;
 
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
-	obscore_write_members(text, obscore, select, source);
+	write_members(text, obscore, select, source, counted);
 	appendStringInfoString(text, ") t");
 	foreach(cell, select->joins)
 	{
@@ -241,6 +250,26 @@ obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelec
 			write_conditions(text, join);
 		}
 	}
+}
+
+/*
+ * Writes the query that makes the rows of a dataset type; source: see
+ * obscore_write_members().
+ */
+void
+obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	write_select(text, obscore, select, source, false);
+}
+
+/*
+ * The same where all rows of source that are of the dataset type are known to be
+ * in collections that count; not for a find-first table.
+ */
+void
+obscore_write_select_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	write_select(text, obscore, select, source, true);
 }
 
 /*
