@@ -33,6 +33,7 @@
 #include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
+#include "obscore/remove.h"
 #include "obscore/statement_tags.h"
 #include "obscore/touched.h"
 
@@ -89,7 +90,7 @@ tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 		if (event->old == NULL)
 			event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
 		members = count_members(obscore, select, event->old, true);
-		if (members.n > 0)
+		if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
 			obscore_apply_removed(obscore, select, members.n, &counts);
 	}
 	if (trigdata->tg_newtable != NULL)
