@@ -20,13 +20,12 @@
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
-#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "core/compat.h"
 #include "core/ids.h"
@@ -47,7 +46,7 @@ struct KeyScan
 static Oid
 index_family(Oid type)
 {
-	return type == UUIDOID ? get_opclass_family(GetDefaultOpClass(UUIDOID, BTREE_AM_OID)) : INTEGER_BTREE_FAM_OID;
+	return type == UUIDOID ? lookup_type_cache(UUIDOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf : INTEGER_BTREE_FAM_OID;
 }
 
 /*

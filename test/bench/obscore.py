@@ -291,7 +291,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--put", type=int, default=2500, help="datasets of a client's call")
     parser.add_argument("--datasets", type=int, default=100000, help="of the larger registry")
+    parser.add_argument("--driver", default="psycopg2", help="of the client's; psycopg sends each row of an INSERT by itself")
     options = parser.parse_args()
+    kit.DRIVER = options.driver
     client_calls(options)
     whole_registries(options)
 
@@ -303,5 +305,4 @@ if __name__ == "__main__":
     from lsst.daf.butler import DatasetRef
     from lsst.dax.obscore.script import obscore_export
 
-    kit.DRIVER = "psycopg2"
     main()

@@ -423,7 +423,7 @@ def compare(connection, table, expected):
 # -- registries -----------------------------------------------------------------------------------------------------
 
 
-# What the package itself asks for is psycopg2, which sends an INSERT of many rows as one; SQLAlchemy 2.1 takes psycopg.
+# SQLAlchemy 2.0 takes psycopg2 unless told otherwise, which sends an INSERT of many rows as one; 2.1 takes psycopg.
 DRIVER = "psycopg"
 
 
