@@ -55,11 +55,8 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	obscore_touch_any(obscore, text.data, counts);
 }
 
-/*
- * Only a table's owner has it made or compared as a whole.
- */
-void
-obscore_check_owner(Oid table)
+static void
+check_owner(Oid table)
 {
 	if (!pg_class_ownercheck(table, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
@@ -68,8 +65,8 @@ obscore_check_owner(Oid table)
 /*
  * Notes in catreg.obscore that the table has been compared as a whole.
  */
-void
-obscore_set_refreshed(Oid table)
+static void
+set_refreshed(Oid table)
 {
 	Oid			type = REGCLASSOID;
 	Datum		value = ObjectIdGetDatum(table);
@@ -97,12 +94,12 @@ refresh_obscore(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	obscore = obscore_get(table, false);
-	obscore_check_owner(table);
+	check_owner(table);
 	obscore_hold();
 	SPI_connect();
 	query_become(obscore->owner, &before);
 	obscore_refresh(obscore, &counts);
-	obscore_set_refreshed(table);
+	set_refreshed(table);
 	query_return(&before);
 	SPI_finish();
 	obscore_release();
@@ -110,6 +107,41 @@ refresh_obscore(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(counts.updated);
 	values[2] = Int64GetDatum(counts.deleted);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(obscore_fill);
+
+/*
+ * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty.
+ */
+Datum
+obscore_fill(PG_FUNCTION_ARGS)
+{
+	Oid			table = PG_GETARG_OID(0);
+	const Obscore *obscore = obscore_get(table, false);
+	StringInfoData text;
+	QueryUser	before;
+	uint64		n;
+	int			level;
+
+	check_owner(table);
+	obscore_hold();
+	SPI_connect();
+	query_become(obscore->owner, &before);
+	initStringInfo(&text);
+	appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
+	obscore_write_query(&text, obscore);
+	if (obscore->find_first)
+		obscore_save_path(obscore);
+	level = query_jit_off();
+	query_execute(text.data);
+	n = SPI_processed;
+	query_settings_back(level);
+	set_refreshed(table);
+	query_return(&before);
+	SPI_finish();
+	obscore_release();
+	PG_RETURN_INT64(n);
 }
 
 /* What is said of a row that differs: which columns do. */

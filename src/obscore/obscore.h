@@ -109,10 +109,6 @@ extern void obscore_hold(void);
 extern void obscore_release(void);
 extern void obscore_init(void);
 
-/* compare.c */
-extern void obscore_check_owner(Oid table);
-extern void obscore_set_refreshed(Oid table);
-
 /* apply.c */
 extern void obscore_free_plans(Obscore *obscore);
 
