@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * src/core/key_scan.c
- *	  Rows looked up by an integer column, through an index, without a planner.
+ *	  Rows looked up by a column of integers or UUIDs, through an index, without a
+ *	  planner.
  *
  * Maintenance makes the same few look-ups for every statement of every client.
  * A plan costs more than a look-up; a saved one may have been made while the
@@ -22,7 +23,9 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "core/compat.h"
 #include "core/ids.h"
@@ -40,12 +43,19 @@ struct KeyScan
 	ScanKeyData key;
 };
 
+static Oid
+index_family(Oid type)
+{
+	return type == UUIDOID ? lookup_type_cache(UUIDOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf : INTEGER_BTREE_FAM_OID;
+}
+
 /*
  * Opens a B-tree whose first column is the given one; NULL: there is none.
  */
 static Relation
-open_index(Relation rel, AttrNumber column)
+open_index(Relation rel, AttrNumber column, Oid type)
 {
+	Oid			family = index_family(type);
 	List	   *indexes = RelationGetIndexList(rel);
 	Relation	found = NULL;
 	ListCell   *cell;
@@ -58,7 +68,7 @@ open_index(Relation rel, AttrNumber column)
 		/* the narrower one is the smaller one */
 		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
 			form->indkey.values[0] == column &&
-			index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID &&
+			index->rd_opfamily[0] == family &&
 			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 			(!form->indcheckxmin) &&
 			(found == NULL || form->indnatts < found->rd_index->indnatts))
@@ -75,13 +85,13 @@ open_index(Relation rel, AttrNumber column)
 }
 
 /*
- * Is there an index for looking rows up by a column?  In a partitioned table,
+ * Is there an index for looking rows up by a column of integers?  In a partitioned table,
  * too, though key_scan_begin() does not serve there.
  */
 bool
 key_scan_has_index(Relation rel, AttrNumber column)
 {
-	Relation	index = open_index(rel, column);
+	Relation	index = open_index(rel, column, INT8OID);
 
 	if (index == NULL)
 		return false;
@@ -90,8 +100,8 @@ key_scan_has_index(Relation rel, AttrNumber column)
 }
 
 /*
- * Starts to look up rows of a plain table by an integer column, of type
- * INT4OID or INT8OID, as of this moment: what is committed, and what this
+ * Starts to look up rows of a plain table by a column of type INT4OID, INT8OID
+ * or UUIDOID, as of this moment: what is committed, and what this
  * transaction has done.  NULL where no index serves.  The caller takes his
  * locks first.
  */
@@ -102,7 +112,7 @@ key_scan_begin(Relation rel, AttrNumber column, Oid type)
 	KeyScan    *scan;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
-		(index = open_index(rel, column)) == NULL)
+		(index = open_index(rel, column, type)) == NULL)
 		return NULL;
 
 	/* what this command has written is to be seen too */
@@ -116,7 +126,7 @@ key_scan_begin(Relation rel, AttrNumber column, Oid type)
 	scan->slot = table_slot_create(rel, NULL);
 	scan->scan = catreg_index_beginscan(rel, index, scan->snapshot, 1);
 	ScanKeyInit(&scan->key, 1, BTEqualStrategyNumber,
-				type == INT4OID ? F_INT4EQ : F_INT8EQ, (Datum) 0);
+				type == INT4OID ? F_INT4EQ : type == UUIDOID ? F_UUID_EQ : F_INT8EQ, (Datum) 0);
 	return scan;
 }
 
@@ -126,7 +136,16 @@ key_scan_begin(Relation rel, AttrNumber column, Oid type)
 void
 key_scan_seek(KeyScan *scan, int64 key)
 {
-	scan->key.sk_argument = id_get_datum(scan->type, key);
+	key_scan_seek_datum(scan, id_get_datum(scan->type, key));
+}
+
+/*
+ * The same for a key of any type.
+ */
+void
+key_scan_seek_datum(KeyScan *scan, Datum key)
+{
+	scan->key.sk_argument = key;
 	index_rescan(scan->scan, &scan->key, 1, NULL, 0);
 }
 
@@ -141,6 +160,18 @@ key_scan_next(KeyScan *scan)
 		scan->slot : NULL;
 }
 
+/* Does the row that the slot holds have the key that was looked for? */
+static bool
+has_key(const KeyScan *scan)
+{
+	bool		isnull;
+	Datum		key = slot_getattr(scan->slot, scan->column, &isnull);
+
+	if (scan->type == UUIDOID)
+		return !isnull && DatumGetBool(DirectFunctionCall2(uuid_eq, key, scan->key.sk_argument));
+	return datum_get_id(scan->type, key) == datum_get_id(scan->type, scan->key.sk_argument);
+}
+
 /*
  * Locks the row that the scan is at; false: it is gone, or its newest version
  * has another key.  The slot holds the newest version afterwards.
@@ -151,10 +182,8 @@ key_scan_next(KeyScan *scan)
 bool
 key_scan_lock(KeyScan *scan, LockTupleMode mode)
 {
-	int64		key = datum_get_id(scan->type, scan->key.sk_argument);
 	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
 	TM_FailureData failure;
-	bool		isnull;
 
 	if (!IsolationUsesXactSnapshot())
 		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
@@ -163,8 +192,7 @@ key_scan_lock(KeyScan *scan, LockTupleMode mode)
 							 mode, LockWaitBlock, flags, &failure))
 	{
 		case TM_Ok:
-			return !failure.traversed ||
-				datum_get_id(scan->type, slot_getattr(scan->slot, scan->column, &isnull)) == key;
+			return !failure.traversed || has_key(scan);
 		case TM_SelfModified:
 			return false;
 		case TM_Updated:

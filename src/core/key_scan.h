@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * src/core/key_scan.h
- *	  Rows looked up by an integer column, through an index, without a planner.
+ *	  Rows looked up by a column of integers or UUIDs, through an index, without a
+ *	  planner.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,7 @@ typedef struct KeyScan KeyScan;
 extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
+extern void key_scan_seek_datum(KeyScan *scan, Datum key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
 extern bool key_scan_lock(KeyScan *scan, LockTupleMode mode);
 extern TupleTableSlot *key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode);

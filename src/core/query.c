@@ -225,11 +225,22 @@ int
 query_execute_latest(SPIPlanPtr plan, Datum *values, bool fire_triggers)
 {
 	int			level = query_jit_off();
-	int			result;
+	int			result = query_execute_planned(plan, values, fire_triggers);
 
-	result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
-								  InvalidSnapshot, false, fire_triggers, 0);
 	query_settings_back(level);
+	return result;
+}
+
+/*
+ * The same for a plan that has been executed before: what the planner was told
+ * then need not be said again.
+ */
+int
+query_execute_planned(SPIPlanPtr plan, Datum *values, bool fire_triggers)
+{
+	int			result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
+											  InvalidSnapshot, false, fire_triggers, 0);
+
 	if (result < 0)
 		elog(ERROR, "could not execute a saved plan: %s",
 			 SPI_result_code_string(result));

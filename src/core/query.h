@@ -46,6 +46,8 @@ extern int	query_by_unique_key(void);
 extern void query_settings_back(int level);
 extern int	query_execute_latest(SPIPlanPtr plan, Datum *values,
 								 bool fire_triggers);
+extern int	query_execute_planned(SPIPlanPtr plan, Datum *values,
+								  bool fire_triggers);
 extern void query_lock_table(Oid relid, LOCKMODE mode);
 extern void query_execute(const char *text);
 extern uint64 query_execute_once(const char *text);

@@ -18,7 +18,7 @@ typedef struct ObscoreCounts
 } ObscoreCounts;
 
 extern void obscore_apply_put(const Obscore *obscore, ObscoreSelect *select,
-							  int64 n_rows, bool updated, ObscoreCounts *counts);
+							  int64 n_rows, bool all_count, bool updated, ObscoreCounts *counts);
 extern void obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select,
 								  int64 n_rows, ObscoreCounts *counts);
 extern void obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select,

@@ -6,7 +6,8 @@
  * Most puts are into one run, and most associations into a collection that no
  * ObsCore table is about: they should not cost a query.  What is remembered is
  * forgotten when a collection has been changed (see trigger.c).  The query that
- * makes rows looks again.
+ * makes rows looks again, unless the tags are new ones: their foreign keys have
+ * locked their collections.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,6 +35,16 @@ make_plan(const Obscore *obscore, Oid type)
 	return plan;
 }
 
+/* The place of what is remembered about a collection, or -1. */
+static int
+remembered(const ObscoreCollections *known, int64 id)
+{
+	for (int i = 0; i < known->n; i++)
+		if (known->ids[i] == id)
+			return i;
+	return -1;
+}
+
 /*
  * Does a collection count, by its key (an int8, or a text), or has it when rows
  * were made that are removed now?  SPI must be connected,
@@ -45,6 +56,7 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 	ObscoreCollections *known = obscore->collections;
 	Oid			type = obscore->registry->collection_type;
 	int64		id;
+	int			place;
 	bool		counts;
 	bool		isnull;
 
@@ -56,9 +68,9 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 	if (type != INT8OID && type != INT4OID)
 		return true;
 	id = DatumGetInt64(key);
-	for (int i = 0; i < known->n; i++)
-		if (known->ids[i] == id)
-			return known->counts[i];
+	place = remembered(known, id);
+	if (place >= 0)
+		return known->counts[place];
 	if (known->plan == NULL)
 		known->plan = make_plan(obscore, type);
 	if (type == INT4OID)
@@ -77,6 +89,21 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 		known->n++;
 	}
 	return counts;
+}
+
+/*
+ * Is it remembered that a collection counts, so that a query need not look again?
+ */
+bool
+obscore_collection_is_known(const Obscore *obscore, Datum key)
+{
+	Oid			type = obscore->registry->collection_type;
+	int			place;
+
+	if (obscore->find_first || (type != INT8OID && type != INT4OID))
+		return false;
+	place = remembered(obscore->collections, DatumGetInt64(key));
+	return place >= 0 && obscore->collections->counts[place];
 }
 
 /*

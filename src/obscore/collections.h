@@ -26,6 +26,7 @@ typedef struct ObscoreCollections
 #define OBSCORE_COLLECTIONS_SIZE sizeof(ObscoreCollections)
 
 extern bool obscore_collection_counts(const Obscore *obscore, Datum key, bool removed);
+extern bool obscore_collection_is_known(const Obscore *obscore, Datum key);
 extern void obscore_collections_changed(Obscore *obscore);
 extern void obscore_forget_collections(Obscore *obscore);
 

@@ -167,16 +167,23 @@ write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 					 whole ? "q.position" : obscore_position_of(obscore, "y"), whole ? "p.position" : obscore_position_of(obscore, "x"));
 }
 
+/* counted: the rows of source are in collections that count, which are joined only for the run's name. */
 static void
-write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool counted)
 {
 	const Registry *registry = obscore->registry;
+	bool		run = obscore->config->collection_type == OBSCORE_RUN;
 
-	appendStringInfo(text, " FROM %s x JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s AND ",
-					 source == NULL ? query_relation(select->type->tags) : source,
-					 registry->schema, registry->collection_key, registry->tag_key);
-	obscore_write_collections(text, obscore->config);
-	if (select->needs_run && obscore->config->collection_type != OBSCORE_RUN)
+	appendStringInfo(text, " FROM %s x", source == NULL ? query_relation(select->type->tags) : source);
+	if (!counted || (run && select->needs_run))
+		appendStringInfo(text, " JOIN %s.collection c ON c.%s OPERATOR(pg_catalog.=) x.%s",
+						 registry->schema, registry->collection_key, registry->tag_key);
+	if (!counted)
+	{
+		appendStringInfoString(text, " AND ");
+		obscore_write_collections(text, obscore->config);
+	}
+	if (select->needs_run && !run)
 		appendStringInfoString(text, run_joins(registry));
 	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
 }
@@ -205,7 +212,7 @@ obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSele
 	if (obscore->find_first)
 		write_first_members(text, obscore, select, source);
 	else
-		write_other_members(text, obscore, select, source);
+		write_other_members(text, obscore, select, source, false);
 }
 
 static void
@@ -288,6 +295,20 @@ obscore_write_sorted_members(StringInfo text, const Obscore *obscore, const Obsc
 					 " AND x.%s OPERATOR(pg_catalog.=) ANY (%s) ORDER BY %s, p.position",
 					 keys.data, query_relation(select->type->tags), path_join(obscore, "p", "x"), select->type->id,
 					 obscore->registry->tag_key, path, keys.data);
+}
+
+/*
+ * The same where all rows of source that are of the dataset type are known to be
+ * in collections that count; not for a find-first table.
+ */
+void
+obscore_write_select_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+{
+	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
+	write_member_columns(text, obscore, select);
+	write_other_members(text, obscore, select, source, true);
+	appendStringInfoString(text, ") t");
+	write_joins(text, select);
 }
 
 /*

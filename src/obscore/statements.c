@@ -17,7 +17,7 @@
 #include "core/query.h"
 #include "obscore/statements.h"
 
-static const char *const rows_names[N_ROWS] = {OBSCORE_NEW, OBSCORE_OLD, OBSCORE_TOUCHED};
+static const char *const rows_names[N_ROWS] = {OBSCORE_NEW, OBSCORE_NEW, OBSCORE_OLD, OBSCORE_TOUCHED};
 
 /* The column of the table that the keys lead to. */
 static const char *
@@ -69,27 +69,34 @@ tags_of(const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
 					keys_in(obscore, select, rows), tags_by_key(obscore, select, "w"));
 }
 
-/* INSERT of rows that are not there. */
 static void
-write_put_new(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+write_insert(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
 {
 	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
-	obscore_write_select(text, obscore, select, source);
+	if (rows == ROWS_NEW_MEMBERS)
+		obscore_write_select_members(text, obscore, select, rows_names[rows]);
+	else
+		obscore_write_select(text, obscore, select, rows_names[rows]);
+}
+
+/* INSERT of rows that are not there. */
+static void
+write_put_new(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
+{
+	write_insert(text, obscore, select, rows);
 	appendStringInfo(text, "\nON CONFLICT (%s) DO NOTHING", key_column(obscore));
 }
 
 /*
- * INSERT, or UPDATE of what differs.  Rows are compared by their bytes: no
- * operator is looked up by its name, and -0 is not 0.
+ * Or else UPDATE of what differs.  Rows are compared by their bytes: no operator
+ * is looked up by its name, and -0 is not 0.
  */
 static void
-write_put(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+write_or_update(StringInfo text, const Obscore *obscore)
 {
 	ListCell   *cell;
 	bool		first = true;
 
-	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
-	obscore_write_select(text, obscore, select, source);
 	appendStringInfo(text, "\nON CONFLICT (%s) DO UPDATE SET ", key_column(obscore));
 	foreach(cell, obscore->columns)
 	{
@@ -111,7 +118,9 @@ write_put(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, 
 static void
 write_put_keys(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
 {
-	write_put(text, obscore, select, tags_of(obscore, select, rows));
+	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
+	obscore_write_select(text, obscore, select, tags_of(obscore, select, rows));
+	write_or_update(text, obscore);
 	appendStringInfo(text, "\nRETURNING o.%s, o.xmax OPERATOR(pg_catalog.=) 0, ", key_column(obscore));
 	if (rows == ROWS_NEW)
 		appendStringInfo(text, "o.registry_dataset_id OPERATOR(pg_catalog.=) ANY (SELECT n.dataset_id FROM %s n)", rows_names[rows]);
@@ -143,10 +152,11 @@ obscore_write_statement(StringInfo text, const Obscore *obscore, const ObscoreSe
 		case STATEMENT_KEY_LOCKS:
 			return obscore_write_key_locks(text, obscore, select, rows_names[rows]);
 		case STATEMENT_PUT_NEW:
-			write_put_new(text, obscore, select, rows_names[rows]);
+			write_put_new(text, obscore, select, rows);
 			return true;
 		case STATEMENT_PUT:
-			write_put(text, obscore, select, rows_names[rows]);
+			write_insert(text, obscore, select, rows);
+			write_or_update(text, obscore);
 			return true;
 		case STATEMENT_LOCK_KEYS:
 			appendStringInfo(text, "SELECT o.%1$s FROM %2$s o WHERE o.%1$s OPERATOR(pg_catalog.=) ANY (SELECT %3$s FROM %4$s w) "

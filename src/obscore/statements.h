@@ -14,6 +14,7 @@
 typedef enum ObscoreRows
 {
 	ROWS_NEW,
+	ROWS_NEW_MEMBERS,			/* those of the dataset type are in collections that count */
 	ROWS_OLD,
 	ROWS_TOUCHED,
 	N_ROWS

@@ -33,6 +33,7 @@
 #include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
+#include "obscore/remove.h"
 #include "obscore/statement_tags.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
@@ -51,20 +52,30 @@ typedef struct Event
 
 typedef void (*Action) (const Obscore *obscore, Event *event);
 
-/*
- * How many rows of a transition table are of a dataset type, and in a collection
- * that counts.
- */
-static int64
+/* Rows of a transition table that are of a dataset type, and in collections that count. */
+typedef struct Members
+{
+	int64		n;
+	bool		all;			/* the dataset type's other rows: none, as is known */
+} Members;
+
+static Members
 count_members(const Obscore *obscore, const ObscoreSelect *select, const StatementTags *tags, bool removed)
 {
-	int64		n = 0;
+	Members		members = {0, true};
 
 	for (int i = 0; i < tags->n_groups; i++)
-		if (tags->groups[i].dataset_type == select->type->id &&
-			obscore_collection_counts(obscore, tags->groups[i].collection, removed))
-			n += tags->groups[i].n;
-	return n;
+	{
+		const TagGroup *group = &tags->groups[i];
+
+		if (group->dataset_type != select->type->id)
+			continue;
+		if (obscore_collection_counts(obscore, group->collection, removed))
+			members.n += group->n;
+		if (!obscore_collection_is_known(obscore, group->collection))
+			members.all = false;
+	}
+	return members;
 }
 
 static void
@@ -73,23 +84,23 @@ tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 	TriggerData *trigdata = event->trigdata;
 	Relation	rel = trigdata->tg_relation;
 	ObscoreCounts counts = {0};
-	int64		n;
+	Members		members;
 
 	if (trigdata->tg_oldtable != NULL)
 	{
 		if (event->old == NULL)
 			event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
-		n = count_members(obscore, select, event->old, true);
-		if (n > 0)
-			obscore_apply_removed(obscore, select, n, &counts);
+		members = count_members(obscore, select, event->old, true);
+		if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
+			obscore_apply_removed(obscore, select, members.n, &counts);
 	}
 	if (trigdata->tg_newtable != NULL)
 	{
 		if (event->new == NULL)
 			event->new = statement_tags(rel, obscore->registry, trigdata->tg_newtable, event->context);
-		n = count_members(obscore, select, event->new, false);
-		if (n > 0)
-			obscore_apply_put(obscore, select, n, trigdata->tg_oldtable != NULL, &counts);
+		members = count_members(obscore, select, event->new, false);
+		if (members.n > 0)
+			obscore_apply_put(obscore, select, members.n, members.all, trigdata->tg_oldtable != NULL, &counts);
 	}
 }
 

@@ -156,6 +156,10 @@ def measure_calls(repository, visits, options):
                 timed(f"associate, {name}", n, lambda: registry.associate(kit.TAG, refs))
                 timed(f"disassociate, {name}", n, lambda: registry.disassociate(kit.TAG, refs))
                 timed(f"removeDatasets, {name}", n, lambda: registry.removeDatasets(more))
+                registry._importDatasets(more, expand=False)
+                timed(f"pruneDatasets, {name}", n,
+                      lambda: butler.pruneDatasets(more, disassociate=True, unstore=True, purge=True))
+                timed(f"removeCollection of a run, {name}", n, lambda: registry.removeCollection(first))
     return took
 
 
@@ -203,6 +207,49 @@ def building(options, repository, visits):
                 f" against {harness.megabytes([c.peak for c in results[ways[1]]])}")
 
 
+def export_config():
+    "In the manner of published ones; good for the export script and for catreg."
+    names = ("lsst_visit", "lsst_detector", "lsst_band", "lsst_filter", "lsst_dataset_type", "lsst_run")
+    calexp = kit.dataset_type("lsst.calexp", 2, "{records[visit].name}", s_xel=[4072, 4000], extra_columns={
+        "obs_title": {"template": "{dataset_type} - {band} - {records[visit].name}-{records[detector].full_name}"
+                                  " {records[visit].timespan.begin.utc.isot}Z", "length": 255}})
+    return kit.configuration(collections=["runs/a"], dataset_types={"calexp": calexp},
+                             extra_columns={name: kit.RUN["extra_columns"][name] for name in names})
+
+
+def export(repository, config, n):
+    "Seconds that the script takes, of a clock and of the client's processor time."
+    file = os.path.join(harness.FOLDER, f"export{time.monotonic_ns()}")
+    with open(f"{file}.yaml", "w") as out:
+        yaml.safe_dump(config, out)
+    wall, cpu = time.perf_counter(), time.process_time()
+    obscore_export(repository.root, f"{file}.csv", f"{file}.yaml", "csv", None, [], [])
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    with open(f"{file}.csv") as lines:
+        harness.expect("rows", sum(1 for _ in lines) - 1, n)
+    return wall, cpu
+
+
+def exporting(repository, visits):
+    "All rows by the export script, once, and by catreg, indexes included."
+    n = visits * DETECTORS
+    config = export_config()
+    ways = {"export script": export(repository, config, n)}
+    with harness.copy(repository.uri.rsplit("/", 1)[1]) as database, harness.Session(database) as session:
+        session.run("CREATE EXTENSION catreg")
+        with harness.Cost(session) as cost:
+            create_obscore(session, config)
+        harness.expect("rows", session.run("SELECT count(*) FROM obscore")[0], n)
+    ways["create_obscore"] = cost.wall, cost.cpu
+    harness.heading(f"{n:,} rows by the export script, as a file, and with catreg, as a table with indexes")
+    harness.table(["way", "wall s", "CPU s of the script or the backend", "rows/s, wall"], [
+        (way, f"{wall:.2f}", f"{cpu:.2f}", f"{n / wall:,.0f}") for way, (wall, cpu) in ways.items()])
+    harness.say()
+    harness.table(["ratio", "wall", "CPU"], [
+        ("export script / create_obscore",
+         *(harness.ratio(*(ways[way][kind] for way in ("export script", "create_obscore"))) for kind in (0, 1)))])
+
+
 def updates(options, full, sizes):
     "One visit of 100 datasets, in registries of several sizes."
 
@@ -230,6 +277,7 @@ def whole_registries(options):
         fill_in(repository, visits)
         if size == sizes[-1]:
             building(options, repository, visits)
+            exporting(repository, visits)
         full[size] = f"catreg_bench_{size}_kept"
         with_catreg(repository, full[size], kit.configuration())
         harness.drop(f"catreg_bench_{size}")
@@ -243,7 +291,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--put", type=int, default=2500, help="datasets of a client's call")
     parser.add_argument("--datasets", type=int, default=100000, help="of the larger registry")
+    parser.add_argument("--driver", default="psycopg2", help="of the client's; psycopg sends each row of an INSERT by itself")
     options = parser.parse_args()
+    kit.DRIVER = options.driver
     client_calls(options)
     whole_registries(options)
 
@@ -251,6 +301,8 @@ def main():
 if __name__ == "__main__":
     sys.path.append(os.path.join(HERE, "..", "peers"))
     import butlerkit as kit
+    import yaml
     from lsst.daf.butler import DatasetRef
+    from lsst.dax.obscore.script import obscore_export
 
     main()

@@ -423,12 +423,16 @@ def compare(connection, table, expected):
 # -- registries -----------------------------------------------------------------------------------------------------
 
 
+# SQLAlchemy 2.0 takes psycopg2 unless told otherwise, which sends an INSERT of many rows as one; 2.1 takes psycopg.
+DRIVER = "psycopg"
+
+
 def sqlalchemy_uri(uri):
     "The server may listen on a socket, whose folder SQLAlchemy wants among the parameters."
     parts = psycopg.conninfo.conninfo_to_dict(uri)
     where = {key: parts[key] for key in ("host", "port") if key in parts}
     return sqlalchemy.URL.create(
-        "postgresql+psycopg", parts.get("user"), parts.get("password"), database=parts["dbname"], query=where
+        f"postgresql+{DRIVER}", parts.get("user"), parts.get("password"), database=parts["dbname"], query=where
     ).render_as_string(hide_password=False)
 
 

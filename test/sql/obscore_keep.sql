@@ -79,6 +79,25 @@ DELETE FROM registry.dataset WHERE id = registry.id('calexp Cam/runs/1 0 1');
 DELETE FROM registry.visit_definition WHERE exposure = 1;
 SELECT level, count(*), count(s_ra) FROM shown GROUP BY 1 ORDER BY 1;
 
+\echo a row that another tag holds stays, and other triggers see what goes
+CREATE FUNCTION registry.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'deleted: %', OLD.obs_id; RETURN NULL; END $$;
+BEGIN;
+INSERT INTO registry.dataset_tags_00000002 SELECT t.dataset_type_id, t.dataset_id, c.collection_id, t.instrument, t.detector, t.visit
+    FROM registry.dataset_tags_00000002 t, registry.collection c WHERE t.dataset_id = registry.id('calexp Cam/runs/1 1 1') AND c.name = 'Cam/late';
+SAVEPOINT s;
+DELETE FROM registry.dataset_tags_00000002 WHERE dataset_id = registry.id('calexp Cam/runs/1 1 1') AND collection_id = 2;
+SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('calexp Cam/runs/1 1 1');
+DELETE FROM registry.dataset_tags_00000002 WHERE dataset_id = registry.id('calexp Cam/runs/1 1 1');
+SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('calexp Cam/runs/1 1 1');
+ROLLBACK TO s;
+CREATE TRIGGER tell AFTER DELETE ON registry.obscore FOR EACH ROW EXECUTE FUNCTION registry.tell();
+DELETE FROM registry.dataset_tags_00000002 WHERE dataset_id = registry.id('calexp Cam/runs/1 1 1') AND collection_id = 2;
+SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('calexp Cam/runs/1 1 1');
+DELETE FROM registry.dataset_tags_00000002 WHERE dataset_id = registry.id('calexp Cam/runs/1 1 1');
+SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('calexp Cam/runs/1 1 1');
+ROLLBACK;
+DROP FUNCTION registry.tell;
+
 \echo many at a time, and rolled back
 BEGIN;
 INSERT INTO registry.dataset SELECT registry.id(format('many %s %s', d, p)), 3, 0, 2 FROM unnest('{g,r,i,z,y,u}'::text[]) d, generate_series(0, 3) p;
