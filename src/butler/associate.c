@@ -50,21 +50,25 @@ write_query(StringInfo text, const Association *association, const DatasetType *
 	const Registry *registry = association->members.registry;
 	const char *tags = query_relation(type->tags);
 
-	appendStringInfoString(text, "SELECT k.n, k.c1, x.dataset_id");
+	appendStringInfoString(text, "SELECT t.n, t.c1, x.dataset_id");
 	for (int i = 0; i < dimensions->n; i++)
 		appendStringInfo(text, ", t.%s::%s", quote_identifier(dimensions->names[i]),
 						 format_type_be_qualified(dimensions->types[i]));
-	appendStringInfo(text, " FROM " MEMBERS_NAME " k JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 "
-					 "JOIN %s t ON t.dataset_id OPERATOR(pg_catalog.=) k.c1 AND t.%s OPERATOR(pg_catalog.=) d.%s "
-					 "LEFT JOIN %s x ON x.dataset_type_id OPERATOR(pg_catalog.=) $1 AND x.%s OPERATOR(pg_catalog.=) $2",
-					 registry->schema, tags, registry->tag_key, registry->run_key, tags, registry->tag_key);
+	appendStringInfoString(text, " FROM (SELECT d.n, d.c1, d.p1, d.p2");
+	for (int i = 0; i < dimensions->n; i++)
+		appendStringInfo(text, ", t.%s", quote_identifier(dimensions->names[i]));
+	appendStringInfo(text, " FROM (SELECT k.*, d.%s AS run FROM " WITH_PARAMETERS(MEMBERS_NAME) " k "
+					 "JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) k.c1 AND d.dataset_type_id OPERATOR(pg_catalog.=) k.p1 OFFSET 0) d "
+					 "JOIN %s t ON t.dataset_id OPERATOR(pg_catalog.=) d.c1 AND t.%s OPERATOR(pg_catalog.=) d.run OFFSET 0) t "
+					 "LEFT JOIN %s x ON x.dataset_type_id OPERATOR(pg_catalog.=) t.p1 AND x.%s OPERATOR(pg_catalog.=) t.p2",
+					 registry->run_key, registry->schema, tags, registry->tag_key, tags, registry->tag_key);
 	for (int i = 0; i < dimensions->n; i++)
 	{
 		const char *name = quote_identifier(dimensions->names[i]);
 
 		appendStringInfo(text, " AND x.%s OPERATOR(pg_catalog.=) t.%s", name, name);
 	}
-	appendStringInfoString(text, " WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 ORDER BY k.n");
+	appendStringInfoString(text, " ORDER BY t.n");
 }
 
 /* A row of the query.  values: the dimensions. */
@@ -146,8 +150,8 @@ remove_tags(Association *association, const DatasetType *type, KeySet *others)
 	const Registry *registry = association->members.registry;
 	Oid			key_type = registry->collection_type;
 	MemoryContext context = CurrentMemoryContext;
-	const char *from = psprintf("%s t USING " OTHERS_NAME " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
-								"AND t.%s OPERATOR(pg_catalog.=) $1", query_relation(type->tags), registry->tag_key);
+	const char *from = psprintf("%s t USING " WITH_PARAMETER(OTHERS_NAME) " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
+								"AND t.%s OPERATOR(pg_catalog.=) k.p1", query_relation(type->tags), registry->tag_key);
 	int			level;
 
 	key_set_register(others, OTHERS_NAME);
@@ -267,14 +271,14 @@ disassociate(void *arg)
 
 		key_set_register(members->ids, MEMBERS_NAME);
 		/* in one order, so that two sessions do not wait in a circle */
-		bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " MEMBERS_NAME " k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
-							  "WHERE t.%s OPERATOR(pg_catalog.=) $1 ORDER BY 1 FOR UPDATE OF t", tags, registry->tag_key),
+		bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " WITH_PARAMETER(MEMBERS_NAME) " k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
+							  "WHERE t.%s OPERATOR(pg_catalog.=) k.p1 ORDER BY 1 FOR UPDATE OF t", tags, registry->tag_key),
 					 1, &key_type, &members->collection.key);
 		SPI_freetuptable(SPI_tuptable);
 		level = query_by_unique_key();
-		if (SPI_execute_with_args(psprintf("DELETE FROM %s t USING " MEMBERS_NAME " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
-										   "AND t.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-										   " AND t.%s OPERATOR(pg_catalog.=) $1 RETURNING k.n", tags, type->id, registry->tag_key),
+		/* those of other types, too, that are in the same table */
+		if (SPI_execute_with_args(psprintf("DELETE FROM %s t USING " WITH_PARAMETER(MEMBERS_NAME) " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
+										   "AND t.%s OPERATOR(pg_catalog.=) k.p1 RETURNING k.n", tags, registry->tag_key),
 								  1, &key_type, &members->collection.key, NULL, false, 0) != SPI_OK_DELETE_RETURNING)
 			elog(ERROR, "could not delete from \"%s\"", tags);
 		query_settings_back(level);

@@ -23,6 +23,18 @@
 #define ROWS_A_FETCH 1000
 #define NAMED_IN_ERROR 10		/* so many rows at most */
 
+/*
+ * Rows that are registered, with the parameters of the query as columns p1 and p2,
+ * to be compared with a table's columns in place of $1 and $2.  Of a value that it
+ * knows the planner believes that the table has hardly a row if its statistics
+ * are older than the collection or the dataset type; then it would compare each of
+ * the rows with each of the table's.  For the same reason all that a unique key is
+ * compared with has to come from one subquery with OFFSET 0: from two, it may
+ * look up by the part that is in one of them.
+ */
+#define WITH_PARAMETER(name) "(SELECT r.*, $1 AS p1 FROM " name " r OFFSET 0)"
+#define WITH_PARAMETERS(name) "(SELECT r.*, $1 AS p1, $2 AS p2 FROM " name " r OFFSET 0)"
+
 /* The relation of a batch of members, while it is registered: n, c1 (their ids) */
 #define MEMBERS_NAME "catreg_members"
 

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rangetypes.h"
 #include "utils/tuplestore.h"
@@ -30,6 +31,9 @@
 #include "butler/select.h"
 
 #define BATCH_NAME "catreg_certified"
+
+/* So many data ids at most are looked up one by one. */
+#define LOOKED_UP 100
 
 typedef struct Certification
 {
@@ -118,15 +122,53 @@ report_overlap(const Certification *certification, const DatasetType *type, bool
 					   selected_text(0, 3), type->name, in_batch ? "in the batch" : "certified there", selected_text(0, 4))));
 }
 
-/* FROM and WHERE: the batch's datasets of a type, with their data ids in t. */
+/*
+ * FROM: the batch's datasets of a type, with their data ids, as t.  The query's
+ * parameters are the dataset type and the collection, t.p1 and t.p2.
+ */
 static char *
-from_batch(const Certification *certification, const DatasetType *type)
+from_batch(const Certification *certification, const DatasetType *type, const Dimensions *dimensions)
 {
 	const Registry *registry = certification->registry;
+	StringInfoData text;
 
-	return psprintf("FROM " BATCH_NAME " b JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) b.dataset_id "
-					"JOIN %s t ON t.dataset_id OPERATOR(pg_catalog.=) d.id AND t.%s OPERATOR(pg_catalog.=) d.%s",
-					registry->schema, query_relation(type->tags), registry->tag_key, registry->run_key);
+	initStringInfo(&text);
+	appendStringInfoString(&text, "FROM (SELECT d.n, d.dataset_id, d.timespan, d.p1, d.p2");
+	for (int i = 0; i < dimensions->n; i++)
+		appendStringInfo(&text, ", t.%s", quote_identifier(dimensions->names[i]));
+	appendStringInfo(&text, " FROM (SELECT b.*, d.%s AS run FROM " WITH_PARAMETERS(BATCH_NAME) " b "
+					 "JOIN %s.dataset d ON d.id OPERATOR(pg_catalog.=) b.dataset_id AND d.dataset_type_id OPERATOR(pg_catalog.=) b.p1 OFFSET 0) d "
+					 "JOIN %s t ON t.dataset_id OPERATOR(pg_catalog.=) d.dataset_id AND t.%s OPERATOR(pg_catalog.=) d.run OFFSET 0) t",
+					 registry->run_key, registry->schema, query_relation(type->tags), registry->tag_key);
+	return text.data;
+}
+
+/*
+ * Selects datasets of the batch with what is certified for their data ids at the
+ * same time.  For a few each is looked up, for more all that the collection has of the
+ * type is read.
+ */
+static uint64
+select_certified(const Certification *certification, const DatasetType *type, const char *from, const char *same)
+{
+	Oid			types[2] = {INT8OID, certification->registry->collection_type};
+	Datum		args[2] = {Int64GetDatum(type->id), certification->collection.key};
+	bool		at_once = certification->n_rows > LOOKED_UP;
+	int			level = NewGUCNestLevel();
+	uint64		n;
+
+	query_set("enable_mergejoin", "off");
+	if (at_once)
+		query_set("enable_nestloop", "off");
+	n = butler_select(SELECT_LATEST,
+					  psprintf("SELECT t.dataset_id, t.timespan, x.dataset_id, x.timespan %s "
+							   "JOIN %s x ON x.dataset_type_id OPERATOR(pg_catalog.=) %s AND x.%s OPERATOR(pg_catalog.=) %s "
+							   "AND x.timespan OPERATOR(pg_catalog.&&) t.timespan%s ORDER BY t.n, x.timespan LIMIT 1", from,
+							   query_relation(type->calibs), at_once ? "$1" : "t.p1",
+							   certification->registry->tag_key, at_once ? "$2" : "t.p2", same),
+					  2, types, args);
+	query_settings_back(level);
+	return n;
 }
 
 /*
@@ -138,7 +180,7 @@ check_overlaps(const Certification *certification, const DatasetType *type, cons
 {
 	Oid			types[2] = {INT8OID, certification->registry->collection_type};
 	Datum		args[2] = {Int64GetDatum(type->id), certification->collection.key};
-	const char *from = from_batch(certification, type);
+	const char *from = from_batch(certification, type, dimensions);
 	StringInfoData same;
 	StringInfoData data_id;
 
@@ -152,20 +194,14 @@ check_overlaps(const Certification *certification, const DatasetType *type, cons
 		appendStringInfo(&data_id, "%s t.%s", i == 0 ? "PARTITION BY" : ",", name);
 	}
 	/* if any two overlap, two neighbours do */
-	if (bulk_look_up(psprintf("SELECT p.dataset_id, p.timespan, p.other, p.before FROM (SELECT b.dataset_id, b.timespan, "
-							  "pg_catalog.lag(b.dataset_id) OVER w AS other, pg_catalog.lag(b.timespan) OVER w AS before "
-							  "%s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 WINDOW w AS (%s ORDER BY b.timespan, b.n)) p "
+	if (bulk_look_up(psprintf("SELECT p.dataset_id, p.timespan, p.other, p.before FROM (SELECT t.dataset_id, t.timespan, "
+							  "pg_catalog.lag(t.dataset_id) OVER w AS other, pg_catalog.lag(t.timespan) OVER w AS before "
+							  "%s WINDOW w AS (%s ORDER BY t.timespan, t.n)) p "
 							  "WHERE p.timespan OPERATOR(pg_catalog.&&) p.before LIMIT 1", from, data_id.data),
-					 1, types, args) > 0)
+					 2, types, args) > 0)
 		report_overlap(certification, type, true);
 	SPI_freetuptable(SPI_tuptable);
-	if (butler_select(SELECT_LATEST,
-					  psprintf("SELECT b.dataset_id, b.timespan, x.dataset_id, x.timespan %s "
-							   "JOIN %s x ON x.dataset_type_id OPERATOR(pg_catalog.=) $1 AND x.%s OPERATOR(pg_catalog.=) $2 "
-							   "AND x.timespan OPERATOR(pg_catalog.&&) b.timespan%s "
-							   "WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 ORDER BY b.n, x.timespan LIMIT 1", from,
-							   query_relation(type->calibs), certification->registry->tag_key, same.data),
-					  2, types, args) > 0)
+	if (select_certified(certification, type, from, same.data) > 0)
 		report_overlap(certification, type, false);
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -175,8 +211,8 @@ write_summaries(const Certification *certification, const DatasetType *type, con
 {
 	KeySet	   *governors[MAX_DIMENSIONS];
 	StringInfoData columns;
-	Oid			arg_type = INT8OID;
-	Datum		arg = Int64GetDatum(type->id);
+	Oid			types[2] = {INT8OID, certification->registry->collection_type};
+	Datum		args[2] = {Int64GetDatum(type->id), certification->collection.key};
 	SPITupleTable *rows;
 	uint64		n_rows;
 
@@ -185,8 +221,7 @@ write_summaries(const Certification *certification, const DatasetType *type, con
 		appendStringInfo(&columns, "%st.%s::%s", i > 0 ? ", " : "", quote_identifier(dimensions->names[i]),
 						 format_type_be_qualified(dimensions->types[i]));
 	governors_create(certification->registry, dimensions, governors);
-	n_rows = bulk_look_up(psprintf("SELECT %s %s WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1", columns.data,
-								   from_batch(certification, type)), 1, &arg_type, &arg);
+	n_rows = bulk_look_up(psprintf("SELECT %s %s", columns.data, from_batch(certification, type, dimensions)), 2, types, args);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n_rows; i++)
 	{
@@ -230,6 +265,7 @@ insert_rows(Certification *certification, const DatasetType *type, const Dimensi
 	Datum		args[2] = {Int64GetDatum(type->id), certification->collection.key};
 	MemoryContext context = CurrentMemoryContext;
 	char	   *id = next_id(certification, type);
+	int			level;
 	StringInfoData names;
 	StringInfoData columns;
 
@@ -240,14 +276,15 @@ insert_rows(Certification *certification, const DatasetType *type, const Dimensi
 		appendStringInfo(&names, ", %s", quote_identifier(dimensions->names[i]));
 		appendStringInfo(&columns, ", t.%s", quote_identifier(dimensions->names[i]));
 	}
+	level = query_by_unique_key();
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s (dataset_type_id, dataset_id, %s%s, timespan%s) "
-									   "SELECT $1, b.dataset_id, $2%s, b.timespan%s%s %s "
-									   "WHERE d.dataset_type_id OPERATOR(pg_catalog.=) $1 ORDER BY b.n",
+									   "SELECT t.p1, t.dataset_id, t.p2%s, t.timespan%s%s %s ORDER BY t.n",
 									   query_relation(type->calibs), certification->registry->tag_key, names.data,
 									   id != NULL ? ", id" : "", columns.data, id != NULL ? ", " : "",
-									   id != NULL ? id : "", from_batch(certification, type)),
+									   id != NULL ? id : "", from_batch(certification, type, dimensions)),
 							  2, types, args, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into %s", query_relation(type->calibs));
+	query_settings_back(level);
 	certification->n_certified += SPI_processed;
 	MemoryContextSwitchTo(context);
 }

@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "core/query.h"
@@ -22,6 +23,9 @@
 #include "butler/select.h"
 
 #define KEYS_NAME "catreg_keys"
+
+/* A run of more than so many times the batch's datasets is not read as a whole. */
+#define LARGER_RUN 4
 
 /* Which records one dimension of the data ids needs. */
 typedef struct DimensionKeys
@@ -236,36 +240,57 @@ tag_condition(const Ingest *ingest)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "t.dataset_type_id OPERATOR(pg_catalog.=) $1 AND t.%s OPERATOR(pg_catalog.=) $2",
-					 ingest->registry->tag_key);
 	for (int i = 0; i < ingest->dimensions.n; i++)
 		appendStringInfo(&text, " AND t.%s OPERATOR(pg_catalog.=) k.c%d",
 						 quote_identifier(ingest->dimensions.names[i]), i + 1);
 	return text.data;
 }
 
+/* How many datasets of the type the run has, up to a limit. */
+static int64
+count_tagged(const Ingest *ingest, int64 limit, Oid *types, Datum *values)
+{
+	int64		n;
+
+	bulk_look_up(psprintf("SELECT pg_catalog.count(*) FROM (SELECT FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) $1 "
+						  "AND t.%s OPERATOR(pg_catalog.=) $2 LIMIT " INT64_FORMAT ") x",
+						  query_relation(ingest->type->tags), ingest->registry->tag_key, limit),
+				 2, types, values);
+	n = DatumGetInt64(selected_datum(0, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
 /*
- * Selects (number, dataset id) of the data ids that the run has already.
+ * Selects (number, dataset id) of the data ids that the run has already.  A run
+ * that is not much larger than the batch is read at once, and each data id looked
+ * up otherwise.
  */
 static uint64
 select_tagged(Ingest *ingest)
 {
 	Oid			types[2] = {INT8OID, ingest->registry->collection_type};
 	Datum		values[2] = {Int64GetDatum(ingest->type->id), ingest->run.key};
-	const char *tags = query_relation(ingest->type->tags);
+	int64		limit = LARGER_RUN * key_set_count(ingest->data_ids) + 1;
+	int64		n_tagged = count_tagged(ingest, limit, types, values);
+	bool		at_once = n_tagged < limit;
+	int			level;
 	uint64		n;
 
 	/* a new run is common, and has none */
-	n = bulk_look_up(psprintf("SELECT FROM %s t WHERE t.dataset_type_id OPERATOR(pg_catalog.=) $1 "
-							  "AND t.%s OPERATOR(pg_catalog.=) $2 LIMIT 1", tags, ingest->registry->tag_key),
-					 2, types, values);
-	SPI_freetuptable(SPI_tuptable);
-	if (n == 0)
+	if (n_tagged == 0)
 		return 0;
 	key_set_register(ingest->data_ids, KEYS_NAME);
-	n = bulk_look_up(psprintf("SELECT k.n, t.dataset_id FROM " KEYS_NAME " k JOIN %s t ON %s",
-							  tags, tag_condition(ingest)),
+	level = NewGUCNestLevel();
+	if (at_once)
+		query_set("enable_nestloop", "off");
+	n = bulk_look_up(psprintf("SELECT k.n, t.dataset_id FROM %s k JOIN %s t ON t.dataset_type_id OPERATOR(pg_catalog.=) %s "
+							  "AND t.%s OPERATOR(pg_catalog.=) %s%s",
+							  at_once ? KEYS_NAME : WITH_PARAMETERS(KEYS_NAME), query_relation(ingest->type->tags),
+							  at_once ? "$1" : "k.p1", ingest->registry->tag_key, at_once ? "$2" : "k.p2",
+							  tag_condition(ingest)),
 					 2, types, values);
+	query_settings_back(level);
 	key_set_unregister(ingest->data_ids, KEYS_NAME);
 	return n;
 }

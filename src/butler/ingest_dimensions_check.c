@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -172,6 +173,94 @@ check_foreign_key(const RecordIngest *ingest, const ForeignKeyCacheInfo *key)
 			 errtable(ingest->table)));
 }
 
+/* Adds that records of two aliases have one key. */
+static void
+add_same_key(StringInfo sql, const RecordIngest *ingest, const char *one, const char *other)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->element->required)
+	{
+		const char *column = quote_identifier(record_key_column(ingest->element, lfirst(cell)));
+
+		appendStringInfo(sql, "%s%s.%s OPERATOR(pg_catalog.=) %s.%s",
+						 foreach_current_index(cell) > 0 ? " AND " : "", one, column, other, column);
+	}
+}
+
+/*
+ * Has a new record a value that is unique, a visit's name for one, of another
+ * record of the table?  What a record that is replaced has may be free by then: that
+ * is left to the constraint.
+ */
+static void
+check_unique(const RecordIngest *ingest, Form_pg_index index)
+{
+	const char *table = query_relation(RelationGetRelid(ingest->table));
+	int			n_keys = list_length(ingest->element->required);
+	StringInfoData sql;
+	StringInfoData join;
+	StringInfoData values;
+
+	initStringInfo(&sql);
+	initStringInfo(&join);
+	initStringInfo(&values);
+	appendStringInfoString(&sql, "SELECT r." RECORDS_ROW ", ");
+	add_key(&sql, ingest, "r", ", ");
+	appendStringInfoString(&sql, ", ");
+	add_key(&sql, ingest, "t", ", ");
+	for (int i = 0; i < index->indnkeyatts; i++)
+	{
+		const char *column;
+
+		if (!is_given(ingest, index->indkey.values[i]))
+			return;
+		column = query_column(RelationGetRelid(ingest->table), index->indkey.values[i]);
+		appendStringInfo(&sql, ", r.%s", column);
+		appendStringInfo(&join, "%st.%s OPERATOR(pg_catalog.=) r.%s", i > 0 ? " AND " : "", column, column);
+	}
+	appendStringInfo(&sql, " FROM " RECORDS_NAME " r JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s e WHERE ",
+					 table, join.data, table);
+	add_same_key(&sql, ingest, "e", "r");
+	if (ingest->on_conflict == RECORD_CONFLICT_REPLACE)
+	{
+		appendStringInfoString(&sql, ") AND NOT EXISTS (SELECT FROM " RECORDS_NAME " b WHERE ");
+		add_same_key(&sql, ingest, "b", "t");
+	}
+	appendStringInfoString(&sql, ") ORDER BY 1");
+	if (!find_row(sql.data))
+		return;
+	for (int i = 0; i < index->indnkeyatts; i++)
+		appendStringInfo(&values, "%s%s: %s", i > 0 ? ", " : "",
+						 get_attname(RelationGetRelid(ingest->table), index->indkey.values[i], false),
+						 found(2 + 2 * n_keys + i));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("%s would not be the only one with {%s}", record_found(ingest, 2), values.data),
+			 errdetail("It is in row %s of the batch; the other one is %s.", found(1),
+					   record_found(ingest, 2 + n_keys)),
+			 errtableconstraint(ingest->table, get_rel_name(index->indexrelid))));
+}
+
+/* The constraints beside the primary key. */
+static void
+check_unique_values(const RecordIngest *ingest)
+{
+	int			level = query_by_unique_key();
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(ingest->table))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indisunique && !index->rd_index->indisprimary &&
+			RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL)
+			check_unique(ingest, index->rd_index);
+		index_close(index, NoLock);
+	}
+	query_settings_back(level);
+}
+
 /*
  * Refuses records that cannot be written.  SPI must be connected, and the
  * records be known to it.
@@ -190,4 +279,5 @@ record_check(const RecordIngest *ingest)
 		check_twice(ingest);
 	if (ingest->on_conflict == RECORD_CONFLICT_ERROR)
 		check_existing(ingest);
+	check_unique_values(ingest);
 }

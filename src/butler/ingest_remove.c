@@ -66,11 +66,13 @@ ids_of(const Ingest *ingest, IngestStatus status)
 
 /*
  * Locks the datasets, in one order, so that two sessions do not wait in a
- * circle.
+ * circle; and their table before others, as a client's DELETE and
+ * freeze_collections() do.
  */
 static void
 lock_replaced(Removal *removal)
 {
+	query_lock_table(removal->ingest->registry->dataset, RowExclusiveLock);
 	bulk_execute(psprintf("SELECT d.ctid FROM %s.dataset d JOIN " IDS_NAME " i ON i.c1 OPERATOR(pg_catalog.=) d.id "
 						  "ORDER BY d.id FOR UPDATE OF d", removal->ingest->registry->schema));
 	removal->n = SPI_processed;
@@ -144,8 +146,36 @@ is_referred(Oid referrer, AttrNumber column, void *arg)
 	return found;
 }
 
+/*
+ * The caller's own DELETE leaves what row security hides from him, or a trigger
+ * keeps.  Such a dataset has lost its tags by now.
+ *
+ * Error: insufficient_privilege.
+ */
 static void
-delete_datasets(Removal *removal)
+check_gone(const Removal *removal)
+{
+	Oid			table = removal->ingest->registry->dataset;
+	Relation	rel = table_open(table, NoLock);
+	QueryUser	before;
+	uint64		n;
+
+	query_become(RelationGetForm(rel)->relowner, &before);
+	n = bulk_look_up(psprintf("SELECT d.id FROM %s d JOIN " IDS_NAME " i ON i.c1 OPERATOR(pg_catalog.=) d.id "
+							  "ORDER BY 1 LIMIT 1", query_relation(table)), 0, NULL, NULL);
+	query_return(&before);
+	if (n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("dataset %s cannot be replaced", selected_text(0, 1)),
+				 errdetail("Row security or a trigger of table %s keeps it from being deleted.",
+						   query_relation(table))));
+	SPI_freetuptable(SPI_tuptable);
+	table_close(rel, NoLock);
+}
+
+static void
+delete_datasets(Removal *removal, int64 n_ids)
 {
 	Oid			table = removal->ingest->registry->dataset;
 	RemoverTarget target = {
@@ -156,8 +186,12 @@ delete_datasets(Removal *removal)
 	if (remover_refusal(&target) == NULL)
 		remover_delete(table, removal->tids, removal->n);
 	else
+	{
 		bulk_execute(psprintf("DELETE FROM %s d USING " IDS_NAME " i WHERE i.c1 OPERATOR(pg_catalog.=) d.id",
 							  query_relation(table)));
+		if (SPI_processed < n_ids)
+			check_gone(removal);
+	}
 }
 
 /*
@@ -175,7 +209,7 @@ remove_replaced(Ingest *ingest)
 	trash_locations(&removal);
 	delete_cascading(&removal, ingest->type->tags);
 	delete_cascading(&removal, ingest->type->calibs);
-	delete_datasets(&removal);
+	delete_datasets(&removal, key_set_count(ids));
 	key_set_unregister(ids, IDS_NAME);
 }
 

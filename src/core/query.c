@@ -202,6 +202,8 @@ query_by_unique_key(void)
 	int			level = NewGUCNestLevel();
 
 	query_set("catreg.plan_by_unique_key", "on");
+	/* it may merge by a part of the key, and compare each with each */
+	query_set("enable_mergejoin", "off");
 	return level;
 }
 

@@ -141,6 +141,27 @@ SELECT * FROM catreg.disassociate_datasets('others', 'tag', 'registry');
 SELECT * FROM catreg.associate_datasets('again', 'tag', 'replace', 'registry');
 SELECT catreg.thaw_collections('{tag}', 'registry');
 
+\echo statistics that are older than the collections: no batch of n rows takes n * n steps
+INSERT INTO registry.detector SELECT 'Cam', d FROM generate_series(2000, 16999) d;
+TRUNCATE many;
+INSERT INTO many SELECT 'Cam', d, 1 FROM generate_series(2000, 16999) d;
+ALTER TABLE many ADD dataset_id uuid, ADD timespan int8range DEFAULT '[1,2)';
+ANALYZE registry.dataset, registry.dataset_tags_00000002, registry.dataset_tags_00000004, registry.dataset_calibs_00000004;
+INSERT INTO registry.collection (name, type) VALUES ('newer', 2), ('newer calib', 4);
+SET statement_timeout = '20s';
+SELECT status, count(*) FROM catreg.ingest_datasets('many', 'bias', 'newer run', 'error', 'registry', create_run => true) GROUP BY 1;
+SELECT status, count(*) FROM catreg.ingest_datasets('many', 'bias', 'newer run', 'ignore', 'registry') GROUP BY 1;
+SELECT status, count(*) FROM catreg.ingest_datasets('many', 'bias', 'another run', 'error', 'registry', create_run => true) GROUP BY 1;
+UPDATE many SET dataset_id = y.dataset_id FROM registry.dataset_tags_00000004 y WHERE y.detector = many.detector AND y.collection_id = registry.collection('newer run');
+SELECT status, count(*) FROM catreg.associate_datasets('many', 'newer', 'error', 'registry') GROUP BY 1;
+SELECT status, count(*) FROM catreg.certify_datasets('many', 'newer calib', 'registry') GROUP BY 1;
+UPDATE many SET timespan = '[2,3)', dataset_id = y.dataset_id FROM registry.dataset_tags_00000004 y WHERE y.detector = many.detector AND y.collection_id = registry.collection('another run');
+SELECT status, count(*) FROM catreg.associate_datasets('many', 'newer', 'replace', 'registry') GROUP BY 1;
+SELECT status, count(*) FROM catreg.associate_datasets('many', 'newer', 'error', 'registry') GROUP BY 1;
+SELECT status, count(*) FROM catreg.certify_datasets('many', 'newer calib', 'registry') GROUP BY 1;
+SELECT status, count(*) FROM catreg.disassociate_datasets('many', 'newer', 'registry') GROUP BY 1;
+RESET statement_timeout;
+
 DROP VIEW tagged, certified, known;
 DROP TABLE batch, again, others, both_of, bad, biases, many, made;
 SET client_min_messages = error;

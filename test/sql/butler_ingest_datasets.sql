@@ -274,9 +274,24 @@ SET ROLE butler_reader;
 SELECT * FROM catreg.ingest_datasets('batch', 'calexp', 'Cam/runs/1', 'error', 'registry');
 RESET ROLE;
 SELECT count(*) FROM written WHERE run = 'Cam/runs/1';
+ALTER TABLE registry.dataset_tags_00000002 DISABLE ROW LEVEL SECURITY;
+-- what he may not see he cannot replace, and it keeps its tags
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA registry TO butler_reader;
+ALTER TABLE registry.dataset ENABLE ROW LEVEL SECURITY;
+CREATE POLICY run ON registry.dataset USING (run_id <> registry.collection('noted')) WITH CHECK (true);
+SET ROLE butler_reader;
+DO $$
+BEGIN
+    PERFORM catreg.ingest_datasets('batch', 'calexp', 'noted', 'replace', 'registry');
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE WARNING '%', regexp_replace(sqlerrm, '[0-9a-f-]{36}', 'ID');
+END
+$$;
+RESET ROLE;
+ALTER TABLE registry.dataset DISABLE ROW LEVEL SECURITY;
+SELECT count(*) FROM written WHERE run = 'noted' AND detector IS NOT NULL;
 DROP OWNED BY butler_reader;
 DROP ROLE butler_reader;
-ALTER TABLE registry.dataset_tags_00000002 DISABLE ROW LEVEL SECURITY;
 
 \echo with an ObsCore table
 SELECT catreg.create_obscore('{"collection_type": "RUN", "collections": ["kept"], "facility_name": "F",

@@ -186,6 +186,18 @@ ALTER TABLE detectors ALTER region TYPE int USING 1;
 SELECT * FROM pg_temp.try('detectors', 'visit_detector_region');
 ALTER TABLE detectors DROP region, ALTER visit TYPE float8;
 SELECT * FROM pg_temp.try('detectors', 'visit_detector_region');
+-- a value that is unique beside the key: what is another's, and what is one's own or becomes free
+ALTER TABLE registry.detector ADD CONSTRAINT only_name UNIQUE (instrument, full_name);
+CREATE TEMP TABLE named AS SELECT instrument, id + 500 AS id, full_name FROM registry.detector WHERE id < 2 ORDER BY id;
+SELECT how, t.* FROM unnest('{error,ignore,replace}'::text[]) how, pg_temp.try('named', 'detector', how) t;
+INSERT INTO named SELECT instrument, id, 'free ' || id FROM registry.detector WHERE id < 2;
+BEGIN;
+UPDATE named SET full_name = NULL WHERE id > 500;
+SELECT * FROM pg_temp.try('named', 'detector', 'ignore');
+SELECT * FROM pg_temp.try('named', 'detector', 'replace');
+SELECT id, full_name FROM registry.detector WHERE id < 2 OR id >= 500 ORDER BY id;
+ROLLBACK;
+ALTER TABLE registry.detector DROP CONSTRAINT only_name;
 UPDATE instruments SET name = 'New';
 SELECT * FROM pg_temp.try('instruments', 'instrument');
 SELECT catreg.ingest_dimensions('instruments', 'instrument');
