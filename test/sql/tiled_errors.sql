@@ -110,3 +110,11 @@ INSERT INTO batch VALUES ('', 'a', 'container'), ('a', 'b', 'container');
 SELECT * FROM catreg.register_nodes('batch');
 DELETE FROM batch WHERE key = 'a';
 SELECT * FROM pg_temp.try($$SELECT * FROM catreg.register_nodes('batch')$$);
+
+-- a unique index of one's own: the first attempt is the last
+CREATE UNIQUE INDEX serial ON public.nodes ((metadata ->> 'serial'));
+TRUNCATE batch;
+INSERT INTO batch VALUES ('', 'one', 'container', '{"serial": 1}'), ('', 'two', 'container', '{"serial": 1}');
+SELECT last_value AS before FROM public.nodes_id_seq \gset
+SELECT * FROM pg_temp.try($$SELECT * FROM catreg.register_nodes('batch')$$);
+SELECT last_value - :before AS ids_used FROM public.nodes_id_seq;
