@@ -153,6 +153,19 @@ is_worth_filling(BtreePut *put, Page page, int64 first)
 }
 
 /*
+ * How a page is to be logged: what the B-tree notes there without logging it (dead
+ * entries, a VACUUM that is under way) a standby's page lacks, so that no difference
+ * can be told to it.
+ */
+static int
+log_flags(Page page)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+
+	return P_HAS_GARBAGE(opaque) || opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
+}
+
+/*
  * Puts entries into the index where they share a leaf page with room for them;
  * returns how many, 0 where they are too few to be worth it.
  *
@@ -164,6 +177,7 @@ fill_leaf(BtreePut *put, int64 first, int64 last)
 {
 	Relation	index = put->index;
 	Buffer		buffer;
+	Page		page;
 	int64		n_added = 0;
 
 	if (last - first < FILL_MIN_ENTRIES)
@@ -173,12 +187,13 @@ fill_leaf(BtreePut *put, int64 first, int64 last)
 		return 0;
 
 	_bt_freestack(catreg_bt_search(index, put->heap, put->key, &buffer, BT_WRITE));
-	if (is_worth_filling(put, BufferGetPage(buffer), first))
+	page = BufferGetPage(buffer);
+	if (is_worth_filling(put, page, first))
 	{
 		GenericXLogState *state = GenericXLogStart(index);
 
 		CheckForSerializableConflictIn(index, NULL, BufferGetBlockNumber(buffer));
-		n_added = add_entries(put, GenericXLogRegisterBuffer(state, buffer, 0), first, last);
+		n_added = add_entries(put, GenericXLogRegisterBuffer(state, buffer, log_flags(page)), first, last);
 		if (n_added > 0)
 			GenericXLogFinish(state);
 		else
