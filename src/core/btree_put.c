@@ -126,27 +126,11 @@ add_entries(BtreePut *put, Page page, int64 first, int64 last)
 	return last - first;
 }
 
-/*
- * Is a page, byte for byte, what its records make of it?  Dead entries are marked
- * without one, and a split beside VACUUM leaves marks behind that are not replayed.
- * Both do no harm; but generic WAL's check (wal_consistency_checking) does not leave
- * them out, as btree_mask() does.
- */
-static bool
-is_as_logged(Page page)
-{
-	BTPageOpaque opaque = BTPageGetOpaque(page);
-
-	return (opaque->btpo_flags & (BTP_HAS_GARBAGE | BTP_SPLIT_END)) == 0 &&
-		opaque->btpo_cycleid == 0;
-}
-
 /* Is it worth to fill a page with the entries from the first on? */
 static bool
 is_worth_filling(BtreePut *put, Page page, int64 first)
 {
-	if (!is_as_logged(page) ||
-		PageGetFreeSpace(page) < FILL_MIN_ENTRIES * (entry_size(put) + sizeof(ItemIdData)))
+	if (PageGetFreeSpace(page) < FILL_MIN_ENTRIES * (entry_size(put) + sizeof(ItemIdData)))
 		return false;
 	put->set(put, first + FILL_MIN_ENTRIES - 1);
 	return belongs(put, page);
@@ -154,15 +138,16 @@ is_worth_filling(BtreePut *put, Page page, int64 first)
 
 /*
  * How a page is to be logged: what the B-tree notes there without logging it (dead
- * entries, a VACUUM that is under way) a standby's page lacks, so that no difference
- * can be told to it.
+ * entries, a VACUUM that is under way, or was when the page's left sibling was split)
+ * a standby's page lacks, so that no difference can be told to it.
  */
 static int
 log_flags(Page page)
 {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
 
-	return P_HAS_GARBAGE(opaque) || opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
+	return (opaque->btpo_flags & (BTP_HAS_GARBAGE | BTP_SPLIT_END)) != 0 ||
+		opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
 }
 
 /*
