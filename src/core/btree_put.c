@@ -138,15 +138,16 @@ is_worth_filling(BtreePut *put, Page page, int64 first)
 
 /*
  * How a page is to be logged: what the B-tree notes there without logging it (dead
- * entries, a VACUUM that is under way) a standby's page lacks, so that no difference
- * can be told to it.
+ * entries, a VACUUM that is under way, or was when the page's left sibling was split)
+ * a standby's page lacks, so that no difference can be told to it.
  */
 static int
 log_flags(Page page)
 {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
 
-	return P_HAS_GARBAGE(opaque) || opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
+	return (opaque->btpo_flags & (BTP_HAS_GARBAGE | BTP_SPLIT_END)) != 0 ||
+		opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
 }
 
 /*

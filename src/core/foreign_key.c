@@ -102,9 +102,10 @@ Oid
 foreign_key_enforced(Relation rel, AttrNumber column, Oid references,
 					 AttrNumber key)
 {
+	List	   *fks = copyObject(RelationGetFKeyList(rel)); /* the relcache's may be freed */
 	ListCell   *cell;
 
-	foreach(cell, RelationGetFKeyList(rel))
+	foreach(cell, fks)
 	{
 		ForeignKeyCacheInfo *fk = lfirst_node(ForeignKeyCacheInfo, cell);
 		HeapTuple	tuple;

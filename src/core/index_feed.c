@@ -113,8 +113,13 @@ begin_gathered(IndexFeed *feed, Size memory)
 void
 index_feed_collect(IndexFeed *feed, Size memory)
 {
-	MemoryContext before = MemoryContextSwitchTo(feed->context);
+	MemoryContext before;
 
+	/* CREATE INDEX CONCURRENTLY has not built it, or is about to: not even its
+	 * metapage may be read, which it writes past the shared buffers */
+	if (!feed->info->ii_ReadyForInserts)
+		return;
+	before = MemoryContextSwitchTo(feed->context);
 	if (feed->narrow != NULL)
 		narrow_feed_collect(feed->narrow, memory);
 	else if (feed->index->rd_rel->relam == BTREE_AM_OID)

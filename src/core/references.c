@@ -102,7 +102,7 @@ References *
 references_create(Relation rel, int n_columns, const AttrNumber *columns, Oid vouched)
 {
 	References *references = palloc0(sizeof(References));
-	List	   *fks = RelationGetFKeyList(rel);
+	List	   *fks = copyObject(RelationGetFKeyList(rel)); /* the relcache's may be freed */
 	ListCell   *cell;
 
 	references->rel = rel;

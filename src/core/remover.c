@@ -94,7 +94,7 @@ const char *
 remover_refusal(const RemoverTarget *target)
 {
 	Relation	rel = table_open(target->table, RowExclusiveLock);
-	TriggerDesc *triggers = rel->trigdesc;
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);	/* the relcache's may be freed */
 	const char *refusal = NULL;
 
 	if (catreg_fk_check == FK_CHECK_ROW)
@@ -118,6 +118,7 @@ remover_refusal(const RemoverTarget *target)
 		if (TRIGGER_FOR_DELETE(trigger->tgtype) && foreign_key_fires(trigger))
 			refusal = trigger_refusal(target, trigger);
 	}
+	FreeTriggerDesc(triggers);
 	/* an error for a published table that has no replica identity */
 	if (refusal == NULL)
 		CheckCmdReplicaIdentity(rel, CMD_DELETE);

@@ -114,7 +114,7 @@ writer_refusal(const WriterTarget *target)
 {
 	Relation	rel = target->rel;
 	TupleDesc	desc = RelationGetDescr(rel);
-	TriggerDesc *triggers = rel->trigdesc;
+	TriggerDesc *triggers;
 	List	   *indexes;
 	ListCell   *cell;
 	const char *refusal = NULL;
@@ -147,6 +147,8 @@ writer_refusal(const WriterTarget *target)
 			return "a column is left out whose type is a domain";
 	}
 
+	/* a copy: any look into a catalog may free the relcache's */
+	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
@@ -155,6 +157,7 @@ writer_refusal(const WriterTarget *target)
 			!fires_after_statement(trigger) && !is_answered(target, trigger))
 			return psprintf("trigger \"%s\" has to fire", trigger->tgname);
 	}
+	FreeTriggerDesc(triggers);
 
 	indexes = RelationGetIndexList(rel);
 	foreach(cell, indexes)

@@ -23,6 +23,7 @@
 #include "tiled/registration.h"
 
 #define MAX_KEY 1023
+#define MAX_TAG 255
 #define ROWS_A_FETCH 1000
 
 static const struct
@@ -147,6 +148,18 @@ check_object(Datum value, const char *column)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is not an object: %s", column,
 						DatumGetCString(DirectFunctionCall1(jsonb_out, value)))));
+	jsonb_check_numbers(value, column);
+}
+
+static void
+check_tag(const char *name, int length)
+{
+	if (length > MAX_TAG && pg_mbstrlen_with_len(name, length) > MAX_TAG)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("access tag \"%.*s...\" has %d characters",
+						pg_mbcliplen(name, length, 60), name, pg_mbstrlen_with_len(name, length)),
+				 errdetail("A tag has up to %d characters.", MAX_TAG)));
 }
 
 static void
@@ -195,6 +208,7 @@ read_tags(Registration *registration, BatchRow *row, Datum value)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("access_tags holds what is no text: %s",
 							DatumGetCString(DirectFunctionCall1(jsonb_out, value)))));
+		check_tag(name->val.string.val, name->val.string.len);
 		add_tag(registration, row, name->val.string.val, name->val.string.len);
 	}
 }

@@ -156,7 +156,10 @@ object_of(DataSources *sources, const JsonTreeNode *source, const char *name)
 		malformed(psprintf("%s is not an object", name), node);
 	entry = intern_text(sources->jsonbs, node->source, node->source_length, &found);
 	if (!found)
+	{
 		entry->value = jsonb_of(node, GetMemoryChunkContext(entry));
+		jsonb_check_numbers(entry->value, name);
+	}
 	return entry;
 }
 

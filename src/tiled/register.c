@@ -14,7 +14,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -23,6 +25,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "core/query.h"
 #include "core/attempt.h"
@@ -66,15 +69,59 @@ register_batch(void *arg)
 	MemoryContextDelete(context);
 }
 
+/*
+ * Does a unique index consist of columns that a batch is resolved by, or of the id?
+ * Where another one is violated, that is for the caller to know, and no attempt
+ * would go better.
+ */
+static bool
+is_resolved_by(Oid index, const char *const columns[3])
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+	bool		resolved = true;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		const char *column = get_attname(form->indrelid, form->indkey.values[i], true);
+		bool		found = false;
+
+		for (int k = 0; column != NULL && k < 3 && columns[k] != NULL; k++)
+			found |= strcmp(column, columns[k]) == 0;
+		resolved &= found;
+	}
+	ReleaseSysCache(tuple);
+	return resolved;
+}
+
 static bool
 is_concurrent_key(const ErrorData *error, const void *arg)
 {
+	static const struct
+	{
+		const char *table;
+		const char *columns[3];
+	}			keys[] =
+
+	{
+		{"structures", {"id"}},
+		{"assets", {"id", "data_uri"}},
+		{"nodes", {"id", "key", "parent"}},
+	};
+	const Registration *registration = arg;
+
 	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->table_name == NULL ||
 		error->constraint_name == NULL)
 		return false;
-	return strcmp(error->table_name, "structures") == 0 ||
-		strcmp(error->table_name, "assets") == 0 ||
-		strcmp(error->table_name, "nodes") == 0;
+	for (int i = 0; i < lengthof(keys); i++)
+		if (strcmp(error->table_name, keys[i].table) == 0)
+			return is_resolved_by(get_relname_relid(error->constraint_name,
+													registration->layout.schema),
+								  keys[i].columns);
+	return false;
 }
 
 /*

@@ -162,6 +162,9 @@ extern void data_sources_init(DataSources *sources);
 extern int32 data_sources_parse(DataSources *sources, const TiledLayout *layout,
 								const char *text, Size length);
 
+/* jsonb_numbers.c */
+extern void jsonb_check_numbers(Datum value, const char *what);
+
 /* specs.c */
 extern Datum specs_normalize(Datum specs);
 

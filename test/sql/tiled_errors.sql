@@ -26,6 +26,7 @@ SELECT * FROM pg_temp.try_row('', 'a', 'folder');
 SELECT * FROM pg_temp.try_row('', 'a', NULL);
 SELECT * FROM pg_temp.try_row('', 'a', 'container', '[]');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', '"text"');
+SELECT * FROM pg_temp.try_row('', 'a', 'container', '{"a": {"b": [1.797e308, -1e400]}}');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', '{}', '{}');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', '{}', '["XDI"]');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', '{}', '[{"version": "1"}]');
@@ -39,6 +40,7 @@ SELECT left(error, 60) FROM pg_temp.try_row('', 'a', 'container', '{}', jsonb_bu
 SELECT * FROM pg_temp.try_row('', 'a', 'container', tags => '["nobody defined it"]');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', tags => '"public"');
 SELECT * FROM pg_temp.try_row('', 'a', 'container', tags => '[1]');
+SELECT * FROM pg_temp.try_row('', 'a', 'container', tags => jsonb_build_array('user:' || repeat('x', 251)));
 SELECT * FROM pg_temp.try_row('', 'a', 'container', blob => '{}');
 
 -- data sources: their JSON
@@ -60,6 +62,8 @@ SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.sourc
 SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, '"image/tiff"', '7'));
 SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, 'image/tiff', repeat('x', 256)));
 SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, '"external"', '"external", "parameters": []'));
+SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, '"external"', '"external", "parameters": {"p": 1e400}'));
+SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, '"external"', '"external", "properties": {"p": [-1e309]}'));
 SELECT * FROM pg_temp.try_row('', 'a', 'array', sources => replace(pg_temp.source('f')::text, '"external"', '"external", "properties": null'));
 SELECT error FROM pg_temp.try_row('', 'a', 'array', sources => regexp_replace(pg_temp.source('f')::text, '"structure": \{[^}]*\}', '"structure": 5'));
 SELECT error FROM pg_temp.try_row('', 'a', 'array', sources => regexp_replace(pg_temp.source('f')::text, '"assets": \[.*\]\}', '"assets": {}}'));
@@ -106,3 +110,11 @@ INSERT INTO batch VALUES ('', 'a', 'container'), ('a', 'b', 'container');
 SELECT * FROM catreg.register_nodes('batch');
 DELETE FROM batch WHERE key = 'a';
 SELECT * FROM pg_temp.try($$SELECT * FROM catreg.register_nodes('batch')$$);
+
+-- a unique index of one's own: the first attempt is the last
+CREATE UNIQUE INDEX serial ON public.nodes ((metadata ->> 'serial'));
+TRUNCATE batch;
+INSERT INTO batch VALUES ('', 'one', 'container', '{"serial": 1}'), ('', 'two', 'container', '{"serial": 1}');
+SELECT last_value AS before FROM public.nodes_id_seq \gset
+SELECT * FROM pg_temp.try($$SELECT * FROM catreg.register_nodes('batch')$$);
+SELECT last_value - :before AS ids_used FROM public.nodes_id_seq;
