@@ -155,6 +155,11 @@ remove_tags(Association *association, const DatasetType *type, KeySet *others)
 	int			level;
 
 	key_set_register(others, OTHERS_NAME);
+	/* in one order, so that two sessions do not wait in a circle */
+	bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " WITH_PARAMETER(OTHERS_NAME) " k ON t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
+						  "WHERE t.%s OPERATOR(pg_catalog.=) k.p1 ORDER BY 1 FOR UPDATE OF t", query_relation(type->tags), registry->tag_key),
+				 1, &key_type, &association->members.collection.key);
+	SPI_freetuptable(SPI_tuptable);
 	level = query_by_unique_key();
 	if (SPI_execute_with_args(psprintf("DELETE FROM %s", from), 1, &key_type,
 							  &association->members.collection.key, NULL, false, 0) != SPI_OK_DELETE)

@@ -172,6 +172,18 @@ write_condition(StringInfo text, const ForeignKeyCacheInfo *fk)
 						 query_column(fk->confrelid, fk->confkey[i]), i + 1);
 }
 
+/* The referenced columns, for ORDER BY. */
+static const char *
+key_order(const ForeignKeyCacheInfo *fk)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < fk->nkeys; i++)
+		appendStringInfo(&text, "%sx.%s", i > 0 ? ", " : "", query_column(fk->confrelid, fk->confkey[i]));
+	return text.data;
+}
+
 static int64
 count(const char *text)
 {
@@ -224,8 +236,9 @@ check(Relation rel, const Reference *reference)
 	initStringInfo(&condition);
 	write_condition(&condition, fk);
 	key_set_register(reference->keys, KEYS_NAME);
-	n = count(psprintf("SELECT pg_catalog.count(*) FROM (SELECT 1 FROM " KEYS_NAME " k, %s%s x WHERE %s FOR KEY SHARE OF x) locked",
-					   only(fk->confrelid), query_relation(fk->confrelid), condition.data));
+	/* in one order, so that two sessions do not wait in a circle */
+	n = count(psprintf("SELECT pg_catalog.count(*) FROM (SELECT 1 FROM " KEYS_NAME " k, %s%s x WHERE %s ORDER BY %s FOR KEY SHARE OF x) locked",
+					   only(fk->confrelid), query_relation(fk->confrelid), condition.data, key_order(fk)));
 	if (n != key_set_count(reference->keys))
 		report_missing(rel, reference,
 					   count(psprintf("SELECT pg_catalog.min(k.n) FROM " KEYS_NAME " k WHERE NOT EXISTS (SELECT FROM %s%s x WHERE %s)",
