@@ -137,19 +137,6 @@ is_worth_filling(BtreePut *put, Page page, int64 first)
 }
 
 /*
- * How a page is to be logged: what the B-tree notes there without logging it (dead
- * entries, a VACUUM that is under way) a standby's page lacks, so that no difference
- * can be told to it.
- */
-static int
-log_flags(Page page)
-{
-	BTPageOpaque opaque = BTPageGetOpaque(page);
-
-	return P_HAS_GARBAGE(opaque) || opaque->btpo_cycleid != 0 ? GENERIC_XLOG_FULL_IMAGE : 0;
-}
-
-/*
  * Puts entries into the index where they share a leaf page with room for them;
  * returns how many, 0 where they are too few to be worth it.
  *
@@ -161,7 +148,6 @@ fill_leaf(BtreePut *put, int64 first, int64 last)
 {
 	Relation	index = put->index;
 	Buffer		buffer;
-	Page		page;
 	int64		n_added = 0;
 
 	if (last - first < FILL_MIN_ENTRIES)
@@ -171,13 +157,12 @@ fill_leaf(BtreePut *put, int64 first, int64 last)
 		return 0;
 
 	_bt_freestack(catreg_bt_search(index, put->heap, put->key, &buffer, BT_WRITE));
-	page = BufferGetPage(buffer);
-	if (is_worth_filling(put, page, first))
+	if (is_worth_filling(put, BufferGetPage(buffer), first))
 	{
 		GenericXLogState *state = GenericXLogStart(index);
 
 		CheckForSerializableConflictIn(index, NULL, BufferGetBlockNumber(buffer));
-		n_added = add_entries(put, GenericXLogRegisterBuffer(state, buffer, log_flags(page)), first, last);
+		n_added = add_entries(put, GenericXLogRegisterBuffer(state, buffer, 0), first, last);
 		if (n_added > 0)
 			GenericXLogFinish(state);
 		else
