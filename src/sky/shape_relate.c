@@ -268,7 +268,7 @@ polygon_contains_circle(const Shape *polygon, const Shape *circle_shape)
 /* ------------------------------------------------------------ boundaries */
 
 /*
- * Points of a shape: one inside, where it has an inside, and one of each of its
+ * Points of a shape: one inside, where that is easily had, and one of each of its
  * boundary's pieces.
  */
 static uint32_t
