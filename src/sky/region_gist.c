@@ -266,13 +266,11 @@ typedef struct RegionQuery
 	KeyTest		contains;		/* passed by what contains it */
 	ShapeCircle circle;
 	bool		empty;
-	Page		page;			/* of the key that was looked at last */
-	OffsetNumber offset;
 	Size		size;			/* of the value, as it came */
 	char		value[FLEXIBLE_ARRAY_MEMBER];
 } RegionQuery;
 
-static RegionQuery *
+static pg_noinline RegionQuery *
 make_query(FunctionCallInfo fcinfo, Datum datum)
 {
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
@@ -287,18 +285,19 @@ make_query(FunctionCallInfo fcinfo, Datum datum)
 }
 
 /*
- * The query of the first key of a page, and of one in a page of which nothing is
- * remembered.  A scan that is begun again keeps fn_extra, and may have another
- * query at the same address: it is compared.
+ * The query that a key is looked at for.  A scan that is begun again keeps
+ * fn_extra, and may have another query at the same address: it is compared.  Where
+ * a scan begins cannot be told from pages and offsets, since a condition is tested
+ * only on keys that pass those before it.
  */
-static pg_noinline const RegionQuery *
-begin_page(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
+static inline const RegionQuery *
+get_query(FunctionCallInfo fcinfo, Datum datum)
 {
 	RegionQuery *query = fcinfo->flinfo->fn_extra;
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
 
-	if (query == NULL || query->size != size ||
-		memcmp(query->value, DatumGetPointer(datum), size) != 0)
+	if (unlikely(query == NULL || query->size != size ||
+				 memcmp(query->value, DatumGetPointer(datum), size) != 0))
 	{
 		fcinfo->flinfo->fn_extra = NULL;
 		if (query != NULL)
@@ -306,30 +305,6 @@ begin_page(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum)
 		query = make_query(fcinfo, datum);
 		fcinfo->flinfo->fn_extra = query;
 	}
-
-	/*
-	 * A scan begins at the root, and goes through all keys of a page: the key
-	 * behind the last one belongs to the same scan.  Not so in a root that is a
-	 * leaf as well, of which keys may have been passed over as dead.
-	 */
-	query->page = GistPageIsLeaf(entry->page) &&
-		GistPageGetOpaque(entry->page)->rightlink == InvalidBlockNumber ? NULL : entry->page;
-	query->offset = entry->offset;
-	return query;
-}
-
-/*
- * The query of the key that is looked at, where that is the next one of the same
- * page; or NULL.
- */
-static inline const RegionQuery *
-same_page(FunctionCallInfo fcinfo, const GISTENTRY *entry)
-{
-	RegionQuery *query = fcinfo->flinfo->fn_extra;
-
-	if (unlikely(query == NULL || query->page != entry->page || entry->offset != query->offset + 1))
-		return NULL;
-	query->offset = entry->offset;
 	return query;
 }
 
@@ -373,13 +348,6 @@ may_be_found(const RegionKey *key, const RegionQuery *query, StrategyNumber stra
 	}
 }
 
-/* Apart, so that the keys that follow need no frame on the stack. */
-static pg_noinline bool
-first_may_be_found(FunctionCallInfo fcinfo, const GISTENTRY *entry, Datum datum, StrategyNumber strategy)
-{
-	return may_be_found(DatumGetRegionKey(entry->key), begin_page(fcinfo, entry, datum), strategy);
-}
-
 PG_FUNCTION_INFO_V1(region_gist_consistent);
 
 Datum
@@ -387,11 +355,9 @@ region_gist_consistent(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
 	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
-	const RegionQuery *query = same_page(fcinfo, entry);
+	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1));
 
 	*(bool *) PG_GETARG_POINTER(4) = true;	/* recheck */
-	if (query == NULL)
-		return BoolGetDatum(first_may_be_found(fcinfo, entry, PG_GETARG_DATUM(1), strategy));
 	return BoolGetDatum(may_be_found(DatumGetRegionKey(entry->key), query, strategy));
 }
 
@@ -404,12 +370,9 @@ Datum
 region_gist_distance(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const RegionQuery *query = same_page(fcinfo, entry);
+	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1));
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	double		chord2;
-
-	if (query == NULL)
-		query = begin_page(fcinfo, entry, PG_GETARG_DATUM(1));
 
 	*recheck = true;
 	if (query->empty)

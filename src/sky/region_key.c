@@ -178,6 +178,49 @@ inner_key_extend(InnerKey *inner, const RegionKey *by)
 }
 
 /*
+ * A box that a region reaches on all its sides: shape_bounds() may be larger, of
+ * ellipses and intersections.  Without sides where nothing is known.
+ */
+static Bounds3
+reached_bounds(const Shape *shape)
+{
+	Bounds3		bounds = {{2, 2, 2}, {-2, -2, -2}};
+
+	if (shape->kind == SHAPE_ELLIPSE)
+	{
+		const double *center = &shape_ellipse(shape)->rows[2].x;
+
+		for (int axis = 0; axis < 3 && !shape_is_empty(shape); axis++)
+			bounds.low[axis] = bounds.high[axis] = center[axis];
+	}
+	else if (shape->kind == SHAPE_UNION || (shape->kind == SHAPE_INTERSECTION && shape->n == 1))
+	{
+		const Shape *operand = shape_operands(shape);
+
+		for (uint32_t i = 0; i < shape->n; i++)
+		{
+			Bounds3		other = reached_bounds(operand);
+
+			for (int axis = 0; axis < 3; axis++)
+			{
+				bounds.low[axis] = fmin(bounds.low[axis], other.low[axis]);
+				bounds.high[axis] = fmax(bounds.high[axis], other.high[axis]);
+			}
+			operand = shape_next(operand);
+		}
+	}
+	else if (shape->kind != SHAPE_INTERSECTION)
+		bounds = shape_bounds(shape);
+	if (shape->kind == SHAPE_CIRCLE)
+		for (int axis = 0; axis < 3; axis++)
+		{
+			bounds.low[axis] += CIRCLE_SLACK;
+			bounds.high[axis] -= CIRCLE_SLACK;
+		}
+	return bounds;
+}
+
+/*
  * What a key reaches whose region meets a region, and one whose region contains it;
  * and the region's bounding circle.  false: the region has no points, and the tests
  * say nothing.
@@ -186,6 +229,7 @@ bool
 key_tests_make(const Shape *shape, KeyTest *meets, KeyTest *contains, ShapeCircle *bounding)
 {
 	Bounds3		bounds = shape_bounds(shape);
+	Bounds3		reached = reached_bounds(shape);
 	ShapeCircle circle = shape_bounding_circle(shape);
 
 	for (int i = 0; i < N_REACHES; i++)
@@ -193,7 +237,7 @@ key_tests_make(const Shape *shape, KeyTest *meets, KeyTest *contains, ShapeCircl
 		bool		is_axis = i < N_AXIS_REACHES;
 		int			opposite = i ^ 1;
 		double		near = is_axis ? -bounds_reach(&bounds, opposite) : -circle_reach(&circle, opposite);
-		double		far = is_axis ? bounds_reach(&bounds, i) : point_reach(circle.center, i);
+		double		far = is_axis ? bounds_reach(&reached, i) : point_reach(circle.center, i);
 
 		/* a region may reach less far than its circle, if it is not a point */
 		if (!is_axis && shape->kind != SHAPE_POINT)
@@ -207,5 +251,6 @@ key_tests_make(const Shape *shape, KeyTest *meets, KeyTest *contains, ShapeCircl
 		}
 	}
 	*bounding = circle;
+	bounding->chord2 = fmax(circle.chord2, shape_chord2_of_angle(circle.angle));
 	return has_points(shape, &bounds, &circle);
 }

@@ -396,9 +396,20 @@ shape_polygon_turn(const Vec *v, uint32_t n)
 	return turn;
 }
 
+/* Does the way from a vertex to a point meet none of the edges on the other side? */
+static bool
+way_is_free(const Vec *v, uint32_t n, uint32_t vertex, Vec point)
+{
+	for (uint32_t i = 1; i + 1 < n; i++)
+		if (shape_edges_meet(v[vertex], point, v[(vertex + i) % n], v[(vertex + i + 1) % n]))
+			return false;
+	return true;
+}
+
 /*
  * A point inside a simple polygon that runs counter-clockwise: within the
  * triangle at a convex vertex, or half way to the vertex there that is nearest.
+ * Where a polygon is but a few digits wide, rounding may lead across it.
  */
 static bool
 find_inside(const Vec *v, uint32_t n, Vec *inside)
@@ -431,7 +442,7 @@ find_inside(const Vec *v, uint32_t n, Vec *inside)
 		vec_normalize(&target);
 		*inside = vec_add(b, target);
 		if (vec_normalize(inside) > 0 && vec_orientation(a, b, *inside) > 0 &&
-			vec_orientation(b, c, *inside) > 0)
+			vec_orientation(b, c, *inside) > 0 && way_is_free(v, n, i, *inside))
 			return true;
 	}
 	return false;

@@ -298,6 +298,16 @@ bounds_add_point(Bounds3 *bounds, Vec v)
 	bounds_add(bounds, 2, v.z);
 }
 
+/* The distance of a unit vector from an axis, with all its digits near that too. */
+static double
+off_axis(const double *v, int axis)
+{
+	double		x = v[(axis + 1) % 3];
+	double		y = v[(axis + 2) % 3];
+
+	return sqrt(x * x + y * y);
+}
+
 /*
  * Adds the extremes of an edge between its ends: where the axis, projected into
  * the plane of the edge, or its opposite, is between them.
@@ -320,7 +330,7 @@ bounds_add_edge(Bounds3 *bounds, Vec a, Vec b)
 	{
 		double		before = (&from_a.x)[axis];
 		double		after = (&from_b.x)[axis];
-		double		height = sqrt(fmax(0, 1.0 - normal[axis] * normal[axis]));
+		double		height = off_axis(normal, axis);
 
 		if (before > 0 && after < 0)
 			bounds_add(bounds, axis, height);
@@ -348,18 +358,20 @@ static Bounds3
 circle_bounds(const ShapeCircle *circle)
 {
 	const double *center = &circle->center.x;
-	double		s = sin(circle->angle);
-	double		c = cos(circle->angle);
+	/* the two may differ by what a decoder lets pass */
+	double		angle = fmax(circle->angle, shape_angle_of_chord2(circle->chord2));
+	double		s = sin(angle);
+	double		c = cos(angle);
 	Bounds3		bounds = empty_bounds;
 
 	if (circle_is_empty(circle))
 		return empty_bounds;
-	if (circle_is_full(circle) || circle->angle >= SKY_PI)
+	if (circle_is_full(circle) || angle >= SKY_PI)
 		return full_bounds;
 	for (int axis = 0; axis < 3; axis++)
 	{
 		double		along = center[axis];
-		double		across = sqrt(fmax(0, 1.0 - along * along));
+		double		across = off_axis(center, axis);
 
 		bounds_add(&bounds, axis, along * c + across * s);
 		bounds_add(&bounds, axis, along * c - across * s);

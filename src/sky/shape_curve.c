@@ -220,6 +220,19 @@ arc_has(const Curve *arc, Vec point, double point_error, double *t)
 }
 
 /*
+ * Is a point on an arc, but for the rounding of a crossing?  Sets its parameter.
+ * Of a circle beyond a hemisphere the chord has lost digits.
+ */
+static bool
+on_arc(const Curve *arc, Vec point, double *t)
+{
+	double		digits = arc->chord2 > 2 ? 1 : curve_radius(arc);
+
+	return fabs(curve_side(arc, point)) <= 4 * CROSSING_ERROR * digits &&
+		arc_has(arc, point, CROSSING_ERROR, t);
+}
+
+/*
  * Which of two circles is the smaller one?  The same one, whichever comes first,
  * where they are alike: a crossing is to be found from both sides.
  */
@@ -280,12 +293,18 @@ arc_crossings(const Curve *a, const Curve *b, double parameters[MAX_CROSSINGS])
 	for (int sign = -1; sign <= 1; sign += 2)
 	{
 		Vec			point = vec_add(origin, vec_add(nearest, vec_scale(line, middle + sign * sqrt(fmax(0, square)))));
-		double		t;
+		double		on_a;
 		double		on_b;
+		double		moved;
 
 		vec_normalize(&point);
-		if (arc_has(a, point, error, &t) && arc_has(b, point, error, &on_b))
-			parameters[n++] = t;
+		if (!arc_has(a, point, error, &on_a) || !arc_has(b, point, error, &on_b))
+			continue;
+		/* it may have been moved to the end of one, far from the other */
+		if (on_arc(b, curve_point(a, on_a), &moved))
+			parameters[n++] = on_a;
+		else if (on_arc(a, curve_point(b, on_b), &moved))
+			parameters[n++] = moved;
 	}
 	return n;
 }

@@ -268,7 +268,7 @@ polygon_contains_circle(const Shape *polygon, const Shape *circle_shape)
 /* ------------------------------------------------------------ boundaries */
 
 /*
- * Points of a shape: one inside, where it has an inside, and one of each of its
+ * Points of a shape: one inside, where that is easily had, and one of each of its
  * boundary's pieces.
  */
 static uint32_t
@@ -300,9 +300,8 @@ sample(const Shape *leaf, uint32_t i)
 		case SHAPE_BOX:
 			return vec_from_radians(shape_box_center_lon(shape_box(leaf)),
 									0.5 * (shape_box(leaf)->lat_a + shape_box(leaf)->lat_b));
-		case SHAPE_CONVEX:
-			return shape_bounding_circle(leaf).center;
 		default:
+			/* the middle of a small polygon has few digits: a vertex */
 			return *shape_vertices(leaf);
 	}
 }
@@ -317,6 +316,19 @@ boundary_step(const Curve *curve)
 	return curve->chord2 == 2 ? BOUNDARY : BOUNDARY / fmax(curve_radius(curve), 1e-9);
 }
 
+/* Is a point in a box, or hardly outside of it?  The box may have no inside. */
+static bool
+nearly_in_box(const ShapeBox *box, Vec point)
+{
+	double		lat = vec_latitude(point);
+	double		error = BOUNDARY / fmax(cos(lat), BOUNDARY / SKY_PI);
+	double		from_a = fmod(vec_longitude(point) - box->lon_a + 4 * SKY_PI, 2 * SKY_PI);
+
+	return lat >= box->lat_a - BOUNDARY && lat <= box->lat_b + BOUNDARY &&
+		(shape_box_has_all_longitudes(box) || from_a <= shape_box_width(box) + error ||
+		 from_a >= 2 * SKY_PI - error);
+}
+
 /* Is a point in a shape, or hardly outside of it? */
 static bool
 nearly_in(const Shape *leaf, Vec point)
@@ -327,6 +339,8 @@ nearly_in(const Shape *leaf, Vec point)
 		return true;
 	if (leaf->kind == SHAPE_POINT)
 		return vec_chord2(*shape_vertices(leaf), point) <= BOUNDARY * BOUNDARY;
+	if (leaf->kind == SHAPE_BOX)
+		return !shape_is_empty(leaf) && nearly_in_box(shape_box(leaf), point);
 	/* the point of a curve that is nearest is where it would be moved to */
 	for (uint32_t i = 0; i < shape_curve_count(leaf); i++)
 	{
@@ -343,12 +357,10 @@ nearly_in(const Shape *leaf, Vec point)
 		}
 		else
 		{
-			/* an edge's inside is on the side of its normal, a box's on one of both */
+			/* an edge's inside is on the side of its normal */
 			if (fabs(curve_side(&curve, point)) > BOUNDARY)
 				continue;
 			moved = vec_add(point, vec_scale(curve.normal, boundary_step(&curve)));
-			if (leaf->kind == SHAPE_BOX && !shape_contains_point(leaf, moved))
-				moved = vec_subtract(point, vec_scale(curve.normal, boundary_step(&curve)));
 		}
 		if (shape_contains_point(leaf, moved))
 			return true;
@@ -379,9 +391,21 @@ nearly_in_all_but(const Conjunction *leaves, Vec point, int one, int other)
 	return true;
 }
 
-/* Is a crossing of the curves of two of the leaves in all the others? */
+static bool tree_has(const Shape *shape, Vec point, const Shape *outside);
+
 static bool
-crossing_in_all(const Conjunction *leaves, int i, int j)
+crossing_counts(const Conjunction *leaves, Vec point, int i, int j, const Shape *outside_of)
+{
+	return nearly_in_all_but(leaves, point, i, j) &&
+		(outside_of == NULL || !tree_has(outside_of, point, NULL));
+}
+
+/*
+ * Is a crossing of the curves of two of the leaves in all the others?  And not in
+ * a shape, if one is named.
+ */
+static bool
+crossing_in_all(const Conjunction *leaves, int i, int j, const Shape *outside_of)
 {
 	const Shape *a = leaves->leaves[i];
 	const Shape *b = leaves->leaves[j];
@@ -400,17 +424,27 @@ crossing_in_all(const Conjunction *leaves, int i, int j)
 			shape_curve(b, l, &other);
 			n = curve_crossings(&curve, &other, parameters);
 			for (int m = 0; m < n; m++)
-				if (nearly_in_all_but(leaves, curve_point(&curve, parameters[m]), i, j))
+				if (crossing_counts(leaves, curve_point(&curve, parameters[m]), i, j, outside_of))
 					return true;
 			/* those of two ellipses are sought along one, and may be seen from the other only */
 			if (curve.ellipse == NULL || other.ellipse == NULL)
 				continue;
 			n = curve_crossings(&other, &curve, parameters);
 			for (int m = 0; m < n; m++)
-				if (nearly_in_all_but(leaves, curve_point(&other, parameters[m]), i, j))
+				if (crossing_counts(leaves, curve_point(&other, parameters[m]), i, j, outside_of))
 					return true;
 		}
 	}
+	return false;
+}
+
+static bool
+any_crossing_in_all(const Conjunction *leaves, const Shape *outside_of)
+{
+	for (int i = 0; i < leaves->n; i++)
+		for (int j = i + 1; j < leaves->n; j++)
+			if (crossing_in_all(leaves, i, j, outside_of))
+				return true;
 	return false;
 }
 
@@ -426,11 +460,7 @@ have_common_point(const Conjunction *leaves)
 		for (uint32_t k = 0; k < sample_count(leaves->leaves[i]); k++)
 			if (in_all_but(leaves, sample(leaves->leaves[i], k), i))
 				return true;
-	for (int i = 0; i < leaves->n; i++)
-		for (int j = i + 1; j < leaves->n; j++)
-			if (crossing_in_all(leaves, i, j))
-				return true;
-	return false;
+	return any_crossing_in_all(leaves, NULL);
 }
 
 /*
@@ -619,6 +649,7 @@ typedef struct Containment
 	const Conjunction *inner;
 	int			own;			/* the leaf of inner that the curve is of; -1 */
 	const Shape *own_outer;		/* the leaf of outer that the curve is of */
+	bool		has_boundary;	/* inner has a piece of one of its own curves */
 } Containment;
 
 /*
@@ -628,12 +659,13 @@ typedef struct Containment
  * this boundary makes it belong to the outer one.
  */
 static bool
-point_is_wrong(const Containment *c, Vec point)
+point_is_wrong(Containment *c, Vec point)
 {
 	for (int i = 0; i < c->inner->n; i++)
 		if (i != c->own && !(c->own_outer != NULL ? well_in(c->inner->leaves[i], point) :
 							 shape_contains_point(c->inner->leaves[i], point)))
 			return false;
+	c->has_boundary |= c->own >= 0;
 	return !tree_has(c->outer, point, c->own_outer);
 }
 
@@ -642,7 +674,7 @@ point_is_wrong(const Containment *c, Vec point)
  * each piece.
  */
 static bool
-curve_is_wrong(const Containment *c, const Curve *curve)
+curve_is_wrong(Containment *c, const Curve *curve)
 {
 	Cuts		cuts;
 	double		ends[2] = {0, curve->length};
@@ -704,7 +736,7 @@ outer_curves_are_wrong(const Shape *shape, Containment *c)
 static bool
 sticks_out(const Shape *outer, const Conjunction *inner)
 {
-	Containment c = {outer, inner, -1, NULL};
+	Containment c = {outer, inner, -1, NULL, false};
 	Curve		curve;
 
 	for (int i = 0; i < inner->n; i++)
@@ -715,8 +747,9 @@ sticks_out(const Shape *outer, const Conjunction *inner)
 		{
 			Vec			point = sample(leaf, k);
 
-			if (shape_contains_point(leaf, point) && in_all_but(inner, point, i) &&
-				!tree_has(outer, point, NULL))
+			/* the corners of a box without an inside are not in it to the last bit */
+			if ((leaf->kind == SHAPE_BOX || shape_contains_point(leaf, point)) &&
+				in_all_but(inner, point, i) && !tree_has(outer, point, NULL))
 				return true;
 		}
 		c.own = i;
@@ -727,6 +760,9 @@ sticks_out(const Shape *outer, const Conjunction *inner)
 				return true;
 		}
 	}
+	/* leaves that but touch have single points in common, which are no pieces */
+	if (!c.has_boundary && any_crossing_in_all(inner, outer))
+		return true;
 	return outer_curves_are_wrong(outer, &c);
 }
 

@@ -143,6 +143,47 @@ CREATE TABLE nearest AS SELECT q.n, array_agg(x.d) AS distances FROM queries q, 
 RESET enable_seqscan;
 SELECT count(*) FROM (TABLE nearest EXCEPT SELECT n, distances FROM (SELECT q.n, (SELECT array_agg(d) FROM (SELECT f.r <-> q.q AS d FROM footprints f ORDER BY 1 OFFSET 0 LIMIT 20) x) AS distances FROM queries q) y) x;
 
+-- regions whose bounds are not what they reach, or barely; conditions of which some are tested on some keys only
+CREATE TABLE tight (name text, r region);
+INSERT INTO tight VALUES ('band', 'RANGE 4 16 9.8 10.2'), ('flat', 'POLYGON 4 9.7 16 9.7 16 10.4 4 10.4'), ('above', 'RANGE 4 16 19.7 20.2'),
+    ('uneven circle', region_from_sphgeom('\x63000000000000f03f00000000000000000000000000000000501e66958576843f9a9999999999b93f')), -- the chord is of a larger angle
+    ('near y = 0', 'POLYGON 5.7e-7 -60 5.7e-7 60 350 0'), ('pole', 'INTERSECTION (RANGE 179 181 89 90 RANGE 85 87 89 90)');
+CREATE INDEX ON tight USING gist (r);
+CREATE FUNCTION tight_rows(op text, q region, OUT sequential text, OUT by_index text) LANGUAGE plpgsql AS
+$$
+DECLARE
+    query text := format('SELECT string_agg(name, '', '' ORDER BY name) FROM tight WHERE r %s %L', op, q);
+BEGIN
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off;
+    EXECUTE query INTO sequential;
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on;
+    EXECUTE query INTO by_index;
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on;
+END
+$$;
+SELECT op, q, rows.* FROM (VALUES ('@>', 'ELLIPSE 10 10 5 0.05 90'), ('@>', 'INTERSECTION (CIRCLE 10 10 10 CIRCLE 10 29.9 10)'),
+    ('@>', 'UNION (ELLIPSE 10 10 5 0.05 90 INTERSECTION (CIRCLE 10 10 0.1))'), ('@>', 'POINT 5.6e-7 0'), ('@>', 'POINT 5.729580816 0'), ('<@', 'CIRCLE 93 89.5 0.1'), ('<@', 'CIRCLE 93 89.9 0.2')) v (op, q),
+    tight_rows(op, q::region) rows;
+-- a box without an inside, and a polygon of the width of a rounding error
+SELECT 'POLYGON 10 10 20 10 12 12 10 20'::region @> 'RANGE 15 15 15 15' AS point, 'POLYGON 10 10 20 10 12 12 10 20'::region @> 'RANGE 11 11 11 11' AS inside, 'RANGE 10 10 15 20'::region @> 'RANGE 10 10 20 20' AS line;
+SELECT p @> sky_point(0, 0) AS opposite, p @> sky_point(10, -80) AS far FROM (SELECT 'POLYGON 130.08084503494126 -15.563218577498922 130.08084506809428 -15.563218572025816 130.08084511325728 -15.563218564570002 130.08084513500353 -15.563218560980008 130.08084510881383 -15.563218565303577 130.08084506151806 -15.563218573111458'::region AS p) x;
+-- a milliarcsecond from each other, at a pole
+SELECT 'CIRCLE 315 -89.999999573567976 1.8231711211322913e-07'::region && 'RANGE 224.9999999187371 225.0000000812629 -89.999999698324402 -89.999999460427844'::region AS parallel,
+    'RANGE 269.99999998039425 270.00000001960569 89.99999067985226 89.999990776463932'::region && 'POLYGON 90 89.999999813879924 270 89.999999850593397 90 89.999999892772991'::region AS meridian,
+    'RANGE 359.99999853274198 1.4672579955917623e-06 -90 -89.999999938148818'::region && 'POLYGON 357.68175842636811 -89.999998339217697 1.9558344252438928 -89.999998370293838 359.68825784278806 -89.999998355245324'::region AS middle;
+SELECT setseed(0.4);
+CREATE TABLE circles AS SELECT sky_circle(random() * 360, degrees(asin(random() * 2 - 1)), 0.5 + random()) AS r FROM generate_series(1, 5000);
+CREATE INDEX ON circles USING gist (r);
+CREATE TABLE pairs AS SELECT n, sky_circle(random() * 360, degrees(asin(random() * 2 - 1)), 5) AS a, sky_circle(random() * 360, degrees(asin(random() * 2 - 1)), 30) AS b FROM generate_series(1, 1000) n;
+ANALYZE circles, pairs;
+SET enable_seqscan = off; SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM pairs p, LATERAL (SELECT FROM circles f WHERE f.r && p.a AND f.r && p.b OFFSET 0) x;
+SELECT count(*) = (SELECT count(*) FROM pairs p JOIN circles f ON CASE WHEN f.r && p.a THEN f.r && p.b END) AS right
+FROM pairs p, LATERAL (SELECT FROM circles f WHERE f.r && p.a AND f.r && p.b OFFSET 0) x;
+SELECT count(*) FROM (SELECT d, lag(d) OVER (PARTITION BY n ORDER BY i) AS before FROM pairs p,
+    LATERAL (SELECT f.r <-> p.a AS d, row_number() OVER () AS i FROM (SELECT r FROM circles f WHERE f.r && p.b ORDER BY f.r <-> p.a LIMIT 20) f) x) y WHERE before > d;
+RESET enable_seqscan; RESET enable_bitmapscan;
+
 -- copies are the same to the last bit
 CREATE TABLE copied (LIKE footprints);
 \getenv builddir PG_ABS_BUILDDIR
