@@ -70,17 +70,14 @@ key_passes(const RegionKey *key, const KeyTest *test)
 {
 	int			passes = 1;
 
+	for (int i = 0; i < N_AXIS_REACHES; i++)
+		passes &= key->reach[i] >= test->reach[i];
 	if (is_leaf_key(key))
-	{
-		const LeafKey *leaf = (const LeafKey *) key;
-
-		for (int i = 0; i < N_AXIS_REACHES; i++)
-			passes &= leaf->axes.reach[i] >= test->reach[i];
 		for (int i = 0; i < N_LEAF_DIAGONALS; i++)
-			passes &= leaf->diagonal[i] >= test->diagonal[i];
-	}
-	else
-		for (int i = 0; i < N_REACHES; i++)
+			passes &= ((const LeafKey *) key)->diagonal[i] >= test->diagonal[i];
+	/* a page's key is long: most need not be read to their ends */
+	else if (passes)
+		for (int i = N_AXIS_REACHES; i < N_REACHES; i++)
 			passes &= ((const InnerKey *) key)->reach[i] >= test->reach[i];
 	return passes;
 }
