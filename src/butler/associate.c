@@ -100,6 +100,23 @@ report_conflict(const Association *association, const DatasetType *type, const D
 }
 
 /*
+ * Locks the collection's tags of some datasets, whose ids are in column c1 of ids:
+ * in one order, so that two sessions do not wait in a circle.
+ */
+static void
+lock_tags(const Members *members, const DatasetType *type, const char *ids)
+{
+	Oid			key_type = members->registry->collection_type;
+	Datum		key = members->collection.key;
+
+	bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN %s k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
+						  "WHERE t.%s OPERATOR(pg_catalog.=) k.p1 ORDER BY 1 FOR UPDATE OF t",
+						  query_relation(type->tags), ids, members->registry->tag_key),
+				 1, &key_type, &key);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
  * Decides about one dataset; true: it is to be written.  others: those to be
  * removed.  holders: of each data id, the number of the first dataset.
  */
@@ -155,11 +172,7 @@ remove_tags(Association *association, const DatasetType *type, KeySet *others)
 	int			level;
 
 	key_set_register(others, OTHERS_NAME);
-	/* in one order, so that two sessions do not wait in a circle */
-	bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " WITH_PARAMETER(OTHERS_NAME) " k ON t.dataset_id OPERATOR(pg_catalog.=) k.c1 "
-						  "WHERE t.%s OPERATOR(pg_catalog.=) k.p1 ORDER BY 1 FOR UPDATE OF t", query_relation(type->tags), registry->tag_key),
-				 1, &key_type, &association->members.collection.key);
-	SPI_freetuptable(SPI_tuptable);
+	lock_tags(&association->members, type, WITH_PARAMETER(OTHERS_NAME));
 	level = query_by_unique_key();
 	if (SPI_execute_with_args(psprintf("DELETE FROM %s", from), 1, &key_type,
 							  &association->members.collection.key, NULL, false, 0) != SPI_OK_DELETE)
@@ -275,11 +288,7 @@ disassociate(void *arg)
 		int			level;
 
 		key_set_register(members->ids, MEMBERS_NAME);
-		/* in one order, so that two sessions do not wait in a circle */
-		bulk_look_up(psprintf("SELECT t.dataset_id FROM %s t JOIN " WITH_PARAMETER(MEMBERS_NAME) " k ON k.c1 OPERATOR(pg_catalog.=) t.dataset_id "
-							  "WHERE t.%s OPERATOR(pg_catalog.=) k.p1 ORDER BY 1 FOR UPDATE OF t", tags, registry->tag_key),
-					 1, &key_type, &members->collection.key);
-		SPI_freetuptable(SPI_tuptable);
+		lock_tags(members, type, WITH_PARAMETER(MEMBERS_NAME));
 		level = query_by_unique_key();
 		/* those of other types, too, that are in the same table */
 		if (SPI_execute_with_args(psprintf("DELETE FROM %s t USING " WITH_PARAMETER(MEMBERS_NAME) " k WHERE t.dataset_id OPERATOR(pg_catalog.=) k.c1 "

@@ -461,6 +461,20 @@ is_generated(Oid relid, const char *column)
 }
 
 /*
+ * The mirrored table that is a relation here; NULL: it is none.
+ */
+MirrorTable *
+catalog_find(const Mirror *mirror, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+		if (((MirrorTable *) lfirst(cell))->relid == relid)
+			return lfirst(cell);
+	return NULL;
+}
+
+/*
  * What keeps a remote table from being the same as the one here; NULL: nothing
  * does, and it has been looked up.
  */

@@ -714,17 +714,6 @@ typedef struct Reference
 	char	   *condition;		/* t is the one, g the key of the other */
 } Reference;
 
-static MirrorTable *
-find_relation(const Mirror *mirror, Oid relid)
-{
-	ListCell   *cell;
-
-	foreach(cell, mirror->tables)
-		if (((MirrorTable *) lfirst(cell))->relid == relid)
-			return lfirst(cell);
-	return NULL;
-}
-
 /* Has a table's key a column of this name? */
 static bool
 is_of_key(const MirrorTable *table, const char *name)
@@ -761,8 +750,8 @@ read_references(const Mirror *mirror)
 		HeapTuple	row = SPI_tuptable->vals[i];
 		bool		isnull;
 		Oid			oid = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
-		MirrorTable *from = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)));
-		MirrorTable *to = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)));
+		MirrorTable *from = catalog_find(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)));
+		MirrorTable *to = catalog_find(mirror, DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)));
 		char	   *condition = SPI_getvalue(row, desc, 5);
 
 		if (from == NULL || to == NULL || !is_of_key(to, SPI_getvalue(row, desc, 4)))

@@ -106,6 +106,7 @@ extern void catalog_read(Mirror *mirror, List *names, bool missing_ok);
 extern void catalog_create(Mirror *mirror);
 extern void catalog_finish(Mirror *mirror);
 extern void catalog_read_local(Mirror *mirror, List *names);
+extern MirrorTable *catalog_find(const Mirror *mirror, Oid relid);
 extern const char *catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid);
 extern void catalog_advance_sequences(const MirrorTable *table);
 

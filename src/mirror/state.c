@@ -57,17 +57,6 @@
 
 #define MAX_AGE (UINT64CONST(1) << 30)
 
-static MirrorTable *
-find_relation(const Mirror *mirror, Oid relid)
-{
-	ListCell   *cell;
-
-	foreach(cell, mirror->tables)
-		if (((MirrorTable *) lfirst(cell))->relid == relid)
-			return lfirst(cell);
-	return NULL;
-}
-
 static void
 read_row(MirrorState *state, HeapTuple row, TupleDesc desc)
 {
@@ -95,7 +84,7 @@ state_read(Mirror *mirror)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		bool		isnull;
-		MirrorTable *table = find_relation(mirror, DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)));
+		MirrorTable *table = catalog_find(mirror, DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)));
 
 		if (table != NULL && !table->fresh)
 			read_row(&table->state, row, SPI_tuptable->tupdesc);

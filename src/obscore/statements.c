@@ -88,11 +88,12 @@ write_put_new(StringInfo text, const Obscore *obscore, const ObscoreSelect *sele
 }
 
 /*
- * Or else UPDATE of what differs.  Rows are compared by their bytes: no operator
- * is looked up by its name, and -0 is not 0.
+ * Writes what follows an INSERT into the table as o: or else UPDATE of what differs.
+ * Rows are compared by their bytes: no operator is looked up by its name, and -0 is
+ * not 0.
  */
-static void
-write_or_update(StringInfo text, const Obscore *obscore)
+void
+obscore_write_or_update(StringInfo text, const Obscore *obscore)
 {
 	ListCell   *cell;
 	bool		first = true;
@@ -120,7 +121,7 @@ write_put_keys(StringInfo text, const Obscore *obscore, const ObscoreSelect *sel
 {
 	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
 	obscore_write_select(text, obscore, select, tags_of(obscore, select, rows));
-	write_or_update(text, obscore);
+	obscore_write_or_update(text, obscore);
 	appendStringInfo(text, "\nRETURNING o.%s, o.xmax OPERATOR(pg_catalog.=) 0, ", key_column(obscore));
 	if (rows == ROWS_NEW)
 		appendStringInfo(text, "o.registry_dataset_id OPERATOR(pg_catalog.=) ANY (SELECT n.dataset_id FROM %s n)", rows_names[rows]);
@@ -156,7 +157,7 @@ obscore_write_statement(StringInfo text, const Obscore *obscore, const ObscoreSe
 			return true;
 		case STATEMENT_PUT:
 			write_insert(text, obscore, select, rows);
-			write_or_update(text, obscore);
+			obscore_write_or_update(text, obscore);
 			return true;
 		case STATEMENT_LOCK_KEYS:
 			appendStringInfo(text, "SELECT o.%1$s FROM %2$s o WHERE o.%1$s OPERATOR(pg_catalog.=) ANY (SELECT %3$s FROM %4$s w) "

@@ -37,6 +37,7 @@ typedef enum ObscoreStatement
 	N_STATEMENTS
 } ObscoreStatement;
 
+extern void obscore_write_or_update(StringInfo text, const Obscore *obscore);
 extern bool obscore_write_statement(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 									ObscoreStatement statement, ObscoreRows rows);
 extern void obscore_write_remove_any(StringInfo text, const Obscore *obscore);

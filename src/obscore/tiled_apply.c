@@ -26,6 +26,7 @@
 
 #include "core/query.h"
 #include "obscore/plain.h"
+#include "obscore/statements.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
@@ -198,22 +199,10 @@ touched(const ObscoreTiled *tiled)
 static void
 write_put(StringInfo text, const Obscore *obscore)
 {
-	ListCell   *cell;
-	bool		first = true;
-
 	appendStringInfo(text, "INSERT INTO %s AS o (%s)\n", query_relation(obscore->table), obscore_column_list(obscore, ""));
 	obscore_tiled_write_select(text, obscore, touched(obscore->tiled));
-	appendStringInfoString(text, "\nON CONFLICT (registry_dataset_id) DO UPDATE SET ");
-	foreach(cell, obscore->columns)
-	{
-		const char *name = quote_identifier(((ObscoreColumn *) lfirst(cell))->name);
-
-		appendStringInfo(text, "%s%s = excluded.%s", first ? "" : ", ", name, name);
-		first = false;
-	}
-	appendStringInfo(text, "\nWHERE ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record\n"
-					 "RETURNING o.xmax OPERATOR(pg_catalog.=) 0",
-					 obscore_column_list(obscore, "o."), obscore_column_list(obscore, "excluded."));
+	obscore_write_or_update(text, obscore);
+	appendStringInfoString(text, "\nRETURNING o.xmax OPERATOR(pg_catalog.=) 0");
 }
 
 /* The same by statements that any table takes. */
