@@ -118,18 +118,51 @@ region_gist_same(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
+/* A key that is put below a page, and what it would make of a page without others. */
+typedef struct NewKey
+{
+	LeafKey		leaf;
+	InnerKey	inner;
+} NewKey;
+
+/*
+ * As a page's key.  The same one is asked for page after page: the last is kept.
+ */
+static const InnerKey *
+new_inner_key(FunctionCallInfo fcinfo, const RegionKey *key)
+{
+	NewKey	   *last = fcinfo->flinfo->fn_extra;
+
+	if (!is_leaf_key(key))
+		return (const InnerKey *) key;
+	if (last == NULL)
+		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(NewKey));
+	if (memcmp(&last->leaf, key, sizeof(LeafKey)) != 0)
+	{
+		memcpy(&last->leaf, key, sizeof(LeafKey));
+		inner_key_make(&last->inner, key);
+	}
+	return &last->inner;
+}
+
 PG_FUNCTION_INFO_V1(region_gist_penalty);
 
+/*
+ * In all directions: the boxes of neighbouring pages overlap, and a region that is
+ * within both would go to the wrong one.
+ */
 Datum
 region_gist_penalty(PG_FUNCTION_ARGS)
 {
 	RegionKey  *old = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(0))->key);
 	RegionKey  *new = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(1))->key);
 	float	   *penalty = (float *) PG_GETARG_POINTER(2);
+	const InnerKey *inner = new_inner_key(fcinfo, new);
 	float4		extended = 0;
 
-	for (int i = 0; i < N_AXIS_REACHES; i++)
-		extended += Max(0, new->reach[i] - old->reach[i]);
+	Assert(!is_leaf_key(old));
+	for (int i = 0; i < N_REACHES; i++)
+		extended += Max(0, inner->reach[i] - ((const InnerKey *) old)->reach[i]);
 	*penalty = extended;
 	PG_RETURN_POINTER(penalty);
 }
