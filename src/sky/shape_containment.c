@@ -24,6 +24,13 @@
 #include "sky/shape_curve.h"
 #include "sky/shape_relate.h"
 
+/*
+ * What is shorter than this part of a curve, or than this in radians, is no piece of
+ * it.  The crossings of an ellipse are not known better than to the first.
+ */
+#define SHORTEST_PART 1e-7
+#define SHORTEST_PIECE 1e-11
+
 typedef struct Cuts
 {
 	double	   *parameters;
@@ -110,6 +117,18 @@ point_is_wrong(Containment *c, Vec point)
 }
 
 /*
+ * The shortest piece of a curve that is looked at, as its parameter: two boundaries
+ * that cross in one point may seem to do so in two, this far from each other.
+ */
+static double
+shortest_piece(const Curve *curve)
+{
+	double		shortest = SHORTEST_PART * curve->length;
+
+	return curve->ellipse != NULL ? shortest : fmin(shortest, SHORTEST_PIECE / curve_radius(curve));
+}
+
+/*
  * Cuts a curve wherever another boundary crosses it, and looks at a point of
  * each piece.
  */
@@ -118,6 +137,7 @@ curve_is_wrong(Containment *c, const Curve *curve)
 {
 	Cuts		cuts;
 	double		ends[2] = {0, curve->length};
+	double		shortest = shortest_piece(curve);
 	bool		wrong = false;
 
 	CHECK_FOR_INTERRUPTS();
@@ -135,7 +155,7 @@ curve_is_wrong(Containment *c, const Curve *curve)
 		double		from = cuts.parameters[i];
 		double		to = cuts.parameters[i + 1];
 
-		if (to - from > 1e-7 * curve->length)
+		if (to - from > shortest)
 			wrong = point_is_wrong(c, curve_point(curve, 0.5 * (from + to)));
 	}
 	pfree(cuts.parameters);

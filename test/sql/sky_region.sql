@@ -184,6 +184,10 @@ SELECT count(*) FROM (SELECT d, lag(d) OVER (PARTITION BY n ORDER BY i) AS befor
     LATERAL (SELECT f.r <-> p.a AS d, row_number() OVER () AS i FROM (SELECT r FROM circles f WHERE f.r && p.b ORDER BY f.r <-> p.a LIMIT 20) f) x) y WHERE before > d;
 RESET enable_seqscan; RESET enable_bitmapscan;
 
+-- the tip of a lens of two circles, which a third one leaves outside, by so many degrees
+SELECT off, ('CIRCLE 9 -50 ' || 50 + degrees(acos(cosd(10) / cosd(9))) - off)::region @> 'INTERSECTION (CIRCLE 0 0 10 CIRCLE 18 0 10)'::region AS contains
+FROM unnest(ARRAY[-1e-8, 1e-8, 1e-7, 1e-5]) off;
+
 -- an index that grows by rows holds them as close together as one that is built: a point visits no more of its pages
 SELECT setseed(0.5);
 CREATE TABLE tiles AS SELECT ('POLYGON ' || (SELECT string_agg(format('%s %s', lon + 0.5 * sind(a) / cosd(lat), lat + 0.5 * cosd(a)), ' ' ORDER BY a)
