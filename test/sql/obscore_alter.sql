@@ -43,8 +43,9 @@ SELECT calib_level, facility_name, count(*) FROM registry.kept GROUP BY 1, 2 ORD
 SELECT FROM catreg.refresh_obscore('registry.kept');
 SELECT * FROM show();
 SELECT obs_id FROM registry.raws_again ORDER BY 1 LIMIT 1;
-SELECT reloptions, relacl FROM pg_class WHERE oid = 'registry.raws'::regclass;
-SELECT relacl, obj_description(oid), col_description(oid, 6) FROM pg_class WHERE oid = 'registry.kept'::regclass;
+-- PostgreSQL 17 has a privilege more, m
+SELECT reloptions, replace(relacl::text, 'tm/', 't/') AS relacl FROM pg_class WHERE oid = 'registry.raws'::regclass;
+SELECT replace(relacl::text, 'tm/', 't/') AS relacl, obj_description(oid), col_description(oid, 6) FROM pg_class WHERE oid = 'registry.kept'::regclass;
 SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'registry.kept'::regclass AND attacl IS NOT NULL;
 \di registry.kept*
 
@@ -92,7 +93,9 @@ SELECT catreg.alter_obscore('registry.kept', :'config');
 DROP MATERIALIZED VIEW registry.stored;
 -- a view needs a column that would go
 CREATE VIEW registry.runs AS SELECT lsst_run FROM registry.kept;
+\set VERBOSITY sqlstate
 SELECT catreg.alter_obscore('registry.kept', replace(:'config', 'lsst_run', 'other')::json);
+\set VERBOSITY terse
 SET ROLE regress_catreg_reader;
 SELECT catreg.alter_obscore('registry.kept', :'config');
 RESET ROLE;
