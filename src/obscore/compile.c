@@ -563,14 +563,16 @@ static char *
 facility_value(Compiler *c)
 {
 	const ObscoreConfig *config = c->obscore->config;
+	const char *instrument = instrument_value(c);
 	StringInfoData sql;
 
 	if (config->n_facilities == 0)
 		return text_constant(config->facility_name);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CASE %s::pg_catalog.text", instrument_value(c));
+	appendStringInfoString(&sql, "CASE");
 	for (int i = 0; i < config->n_facilities; i++)
-		appendStringInfo(&sql, " WHEN %s THEN %s", quote_literal_cstr(config->facilities[i].instrument),
+		appendStringInfo(&sql, " WHEN %s::pg_catalog.text OPERATOR(pg_catalog.=) %s THEN %s", instrument,
+						 quote_literal_cstr(config->facilities[i].instrument),
 						 quote_literal_cstr(config->facilities[i].facility));
 	appendStringInfo(&sql, " ELSE %s END", text_constant(config->facility_name));
 	return sql.data;
