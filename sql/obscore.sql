@@ -93,17 +93,17 @@ COMMENT ON FUNCTION catreg.obscore_failed(text) IS
     'internal: NULL, with a problem noted';
 
 CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
 CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
 COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
     'internal: the intersection of the regions of several records';
 
 CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
     'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
@@ -133,12 +133,12 @@ COMMENT ON FUNCTION catreg.obscore_mjd(bigint) IS
     'internal: the MJD in UTC of a time in TAI, NULL where it cannot be told';
 
 CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
 CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
 COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
     'internal: the integer, NULL where a column of so many bytes does not hold it';
 

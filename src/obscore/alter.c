@@ -33,6 +33,7 @@
 #include "obscore/alter.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
+#include "obscore/problem.h"
 #include "obscore/touched.h"
 
 /* No attribute has this number. */
@@ -228,6 +229,7 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	QueryUser	before;
 	int			level;
 
+	obscore_problems_forget();
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	old = obscore_get(PG_GETARG_OID(1), false);

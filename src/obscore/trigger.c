@@ -33,6 +33,7 @@
 #include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
+#include "obscore/problem.h"
 #include "obscore/remove.h"
 #include "obscore/statement_tags.h"
 #include "obscore/tiled.h"
@@ -207,6 +208,7 @@ do_with_rights(void *arg)
 
 	if (obscore == NULL)
 		return;
+	obscore_problems_forget();
 	SPI_connect();
 	SPI_register_trigger_data(deed->event->trigdata);
 	query_become(obscore->owner, &before);
