@@ -299,6 +299,8 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 
 	if (obscore->path->valid && obscore->path->applied)
 		return;
+	/* where the trigger is not deferred no message has told of the change yet */
+	obscore->path->valid = false;
 	old_context = MemoryContextSwitchTo(context);
 	lock_definition(obscore);
 	old = stored_keys(obscore);

@@ -305,6 +305,13 @@ follow_paths(TriggerData *trigdata)
 	obscore_release();
 }
 
+/*
+ * The transaction in which the deferred trigger has fired.  If that was before its
+ * end, it may fire for each row at once, which is before maintain_obscore() has said
+ * that paths have changed; that follows them again, then.
+ */
+static TransactionId paths_followed = InvalidTransactionId;
+
 static void
 add_triggers(const Obscore *obscore, Event *event)
 {
@@ -348,6 +355,7 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
 	const char *name;
+	bool		changes_paths;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -380,9 +388,15 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	}
 
 	/* what is known of collections is not true any more, here or elsewhere */
-	if (strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0)
+	changes_paths = strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0;
+	if (changes_paths)
 		CacheInvalidateRelcache(trigdata->tg_relation);
 	do_for_all(apply_event, trigdata);
+	if (changes_paths && TransactionIdEquals(paths_followed, GetTopTransactionId()))
+	{
+		CommandCounterIncrement();
+		follow_paths(trigdata);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -404,5 +418,6 @@ maintain_obscore_path(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called as a row trigger", "maintain_obscore_path")));
 	AcceptInvalidationMessages();
 	follow_paths(trigdata);
+	paths_followed = GetTopTransactionId();
 	return PointerGetDatum(NULL);
 }
