@@ -2,13 +2,14 @@
 
 CREATE TABLE catreg.obscore (
     obscore regclass PRIMARY KEY,
-    registry regnamespace NOT NULL,
+    registry regclass NOT NULL,
     config json NOT NULL,
     own_table boolean NOT NULL,
     client_config text,
     refreshed timestamptz
 );
 COMMENT ON TABLE catreg.obscore IS 'the ObsCore tables that catreg keeps; written by create_obscore() and drop_obscore() only';
+COMMENT ON COLUMN catreg.obscore.registry IS 'a table of the registry, see table_of_registry()';
 COMMENT ON COLUMN catreg.obscore.own_table IS 'false: the client''s manager has made the table';
 COMMENT ON COLUMN catreg.obscore.client_config IS 'the value of config:obscore.json in butler_attributes, which drop_obscore() gives back';
 COMMENT ON COLUMN catreg.obscore.refreshed IS 'when the table was last made or compared as a whole';
@@ -252,8 +253,8 @@ CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS vo
 $$
 DECLARE
     -- of what is left: anything at all, anything find-first?
-    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry);
-    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry
+    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry);
+    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry
                                   AND o.config->>'collection_type' = 'CHAINED');
     t record;
 BEGIN
@@ -567,7 +568,7 @@ BEGIN
         PERFORM catreg.obscore_alter_tiled(obscore, config);
         RETURN;
     END IF;
-    SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
+    SELECT o.config, o.own_table, catreg.schema_of_registry(o.registry) AS registry, pg_get_userbyid(c.relowner) AS owner INTO d
     FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = alter_obscore.obscore;
     IF NOT d.own_table THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -610,7 +611,8 @@ $$
 DECLARE
     d record;
 BEGIN
-    SELECT * INTO d FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
+    SELECT o.own_table, o.client_config, catreg.schema_of_registry(o.registry) AS registry INTO d
+    FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
     PERFORM catreg.obscore_undefine(obscore);
     PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
@@ -647,9 +649,8 @@ DECLARE
 BEGIN
     FOR dropped IN
         DELETE FROM catreg.obscore d USING pg_event_trigger_dropped_objects() o
-        WHERE (o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore)
-           OR (o.classid = 'pg_namespace'::regclass AND o.objid = d.registry)
-        RETURNING d.registry
+        WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid IN (d.obscore, d.registry)
+        RETURNING catreg.schema_of_registry(d.registry)
     LOOP
         PERFORM catreg.obscore_remove_triggers(dropped);
     END LOOP;

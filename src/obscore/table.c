@@ -321,7 +321,7 @@ obscore_define(PG_FUNCTION_ARGS)
 	}
 	execute_on_definitions(PG_GETARG_OID(0),
 						   "INSERT INTO catreg.obscore (obscore, registry, config, own_table, client_config) "
-						   "VALUES ($1, $2, $3, $4, $5)", 5, types, values, nulls);
+						   "VALUES ($1, catreg.table_of_registry($2), $3, $4, $5)", 5, types, values, nulls);
 	PG_RETURN_VOID();
 }
 
