@@ -532,14 +532,18 @@ BEGIN
                                ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
         FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = old AND v.relkind = 'v');
-    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, left(old_name, 50) || '_catreg_old');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, 'catreg_old_' || old::oid);
+    IF schema <> (SELECT relnamespace FROM pg_class WHERE oid = new) THEN
+        EXECUTE format('ALTER TABLE %s SET SCHEMA %s', new, schema);
+    END IF;
     EXECUTE format('ALTER TABLE %s RENAME TO %I', new, old_name);
     FOREACH statement IN ARRAY views LOOP
         EXECUTE statement;
     END LOOP;
     EXECUTE format('DROP TABLE %s', old);
     FOR i IN SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
-             WHERE x.indrelid = new AND starts_with(c.relname, new_name) LOOP
+             WHERE x.indrelid = new AND starts_with(c.relname, new_name)
+               AND octet_length(old_name || substr(c.relname, length(new_name) + 1)) < 64 LOOP
         EXECUTE format('ALTER INDEX %s.%I RENAME TO %I', schema, i.relname, old_name || substr(i.relname, length(new_name) + 1));
     END LOOP;
 END
@@ -552,7 +556,7 @@ CREATE FUNCTION catreg.alter_obscore(obscore regclass, config json) RETURNS void
 $$
 DECLARE
     d record;
-    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    name name := 'catreg_new_' || obscore::oid;
     statements text[];
     statement text;
     made regclass;

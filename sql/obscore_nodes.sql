@@ -45,7 +45,7 @@ CREATE FUNCTION catreg.obscore_alter_tiled(obscore regclass, config json) RETURN
 $$
 DECLARE
     d record;
-    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    name name := 'catreg_new_' || obscore::oid;
     statements text[];
     statement text;
     made regclass;
