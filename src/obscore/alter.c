@@ -85,6 +85,13 @@ obscore_note_change(const Obscore *obscore, Oid relid, const char *changed, Obsc
 
 /* ------------------------------------------------------------- alter_obscore */
 
+static void
+check_owner(Oid table)
+{
+	if (!pg_class_ownercheck(table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+}
+
 PG_FUNCTION_INFO_V1(obscore_begin_alter);
 
 /*
@@ -98,8 +105,7 @@ obscore_begin_alter(PG_FUNCTION_ARGS)
 	LOCKTAG		tag;
 
 	(void) obscore_get(table, false);
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	check_owner(table);
 	set_lock_tag(&tag, table);
 	(void) LockAcquire(&tag, ShareRowExclusiveLock, false, false);
 	PG_RETURN_VOID();
@@ -230,6 +236,8 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	int			level;
 
 	obscore_problems_forget();
+	check_owner(PG_GETARG_OID(0));
+	check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	old = obscore_get(PG_GETARG_OID(1), false);
@@ -316,6 +324,8 @@ obscore_catch_up(PG_FUNCTION_ARGS)
 	bool		all = false;
 	QueryUser	before;
 
+	check_owner(PG_GETARG_OID(0));
+	check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	SPI_connect();
@@ -354,8 +364,7 @@ obscore_clear_journal(PG_FUNCTION_ARGS)
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(table);
 
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	check_owner(table);
 	query_execute_on_definitions("obscore_journal", "DELETE FROM catreg.obscore_journal WHERE obscore OPERATOR(pg_catalog.=) $1",
 								 1, &type, &value, NULL);
 	PG_RETURN_VOID();
