@@ -101,6 +101,21 @@ SELECT catreg.alter_obscore('registry.kept', :'config');
 RESET ROLE;
 SELECT * FROM show();
 
+\echo a name of 63 bytes, and a table in another schema
+CREATE SCHEMA "Else 'where";
+SELECT catreg.create_obscore(:'config', 'registry', repeat('é', 31) || 'a') AS long \gset
+SELECT catreg.create_obscore(:'config', 'registry', 'moved');
+ALTER TABLE registry.moved SET SCHEMA "Else 'where";
+CREATE VIEW registry.of_moved AS SELECT calib_level, obs_id FROM "Else 'where".moved;
+SELECT catreg.alter_obscore(t::regclass, replace(:'config', '"{detector}"', '"<{detector}>"')::json) FROM unnest(ARRAY[:'long', '"Else ''where".moved']) t;
+SELECT DISTINCT obs_id, (SELECT count(*) FROM catreg.check_obscore(:'long')) FROM :long WHERE calib_level = 3 ORDER BY 1;
+SELECT DISTINCT obs_id, (SELECT count(*) FROM catreg.check_obscore('"Else ''where".moved')) FROM registry.of_moved WHERE calib_level = 3 ORDER BY 1;
+SELECT indexname FROM pg_indexes WHERE schemaname LIKE 'Else%' ORDER BY 1;
+SELECT count(*) FROM pg_class WHERE relname ~ '^catreg_(old|new)' AND relkind <> 'i';
+DROP VIEW registry.of_moved;
+SELECT catreg.drop_obscore(:'long'), catreg.drop_obscore('"Else ''where".moved');
+DROP SCHEMA "Else 'where";
+
 \echo find-first
 INSERT INTO registry.collection (name, type) VALUES ('chain', 3);
 INSERT INTO registry.collection_chain SELECT (SELECT collection_id FROM registry.collection WHERE name = 'chain'), collection_id, collection_id FROM registry.collection WHERE name IN ('Cam/runs/1', 'u/someone');
