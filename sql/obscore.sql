@@ -538,7 +538,15 @@ BEGIN
     END IF;
     EXECUTE format('ALTER TABLE %s RENAME TO %I', new, old_name);
     FOREACH statement IN ARRAY views LOOP
-        EXECUTE statement;
+        BEGIN
+            EXECUTE statement;
+        EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR invalid_table_definition THEN
+            RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+                MESSAGE = format('ObsCore table %s cannot be altered because a view of it would not be what it was: %s',
+                                 format('%s.%I', schema, old_name), SQLERRM),
+                DETAIL = 'A new table takes the place of the old one, and the view is made again: ' || statement,
+                HINT = 'Drop the view first, and make it again afterwards.';
+        END;
     END LOOP;
     EXECUTE format('DROP TABLE %s', old);
     FOR i IN SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
