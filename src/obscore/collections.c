@@ -114,10 +114,7 @@ obscore_collections_changed(Obscore *obscore)
 {
 	obscore->collections->n = 0;
 	if (obscore->path != NULL)
-	{
 		obscore->path->valid = false;
-		obscore->path->failed = false;
-	}
 }
 
 /*

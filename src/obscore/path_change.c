@@ -297,8 +297,8 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 	Keys		changed;
 	Keys		locked = {0, NULL};
 
-	if (obscore->path->valid && obscore->path->applied)
-		return;
+	/* where the trigger is not deferred it fires before that which says so */
+	obscore->path->valid = false;
 	old_context = MemoryContextSwitchTo(context);
 	lock_definition(obscore);
 	old = stored_keys(obscore);
@@ -318,7 +318,6 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 		touch_collections(obscore, &changed, &new, counts);
 		store_keys(obscore, &new);
 	}
-	obscore_path_now(obscore)->applied = true;
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 }

@@ -217,21 +217,20 @@ do_with_rights(void *arg)
 
 /*
  * Does something about an ObsCore table, with its owner's rights, so that what
- * goes wrong leaves the client's statement alone.  Returns whether it was done.
+ * goes wrong leaves the client's statement alone.
  */
-static bool
+static void
 do_safely(Oid table, Action action, Event *event)
 {
 	Deed		deed = {table, action, event};
 	ErrorData  *error = attempt(do_with_rights, &deed);
 
 	if (error == NULL)
-		return true;
+		return;
 	if (attempt_must_end(error))
 		ReThrowError(error);
 	warn(table, error);
 	FreeErrorData(error);
-	return false;
 }
 
 static void
@@ -255,19 +254,17 @@ do_for_all(Action action, TriggerData *trigdata)
 static void
 follow_paths(TriggerData *trigdata)
 {
+	Oid			namespace = RelationGetNamespace(trigdata->tg_relation);
 	Event		event = {trigdata, CurrentMemoryContext};
-	List	   *failed = NIL;
 	ListCell   *cell;
 
+	if (obscore_paths_are_followed(namespace))
+		return;
 	obscore_hold();
-	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
-		if (!obscore_path_is_done(lfirst_oid(cell)) && !do_safely(lfirst_oid(cell), apply_path, &event))
-			failed = lappend_oid(failed, lfirst_oid(cell));
-
-	/* what is undone has all of them forget */
-	foreach(cell, failed)
-		obscore_path_has_failed(lfirst_oid(cell));
+	foreach(cell, obscore_of_registry(namespace))
+		do_safely(lfirst_oid(cell), apply_path, &event);
 	obscore_release();
+	obscore_paths_followed(namespace);
 }
 
 static void

@@ -213,6 +213,24 @@ COMMIT;
 SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 
+\echo edits after which constraints are not deferred: each is followed at once
+BEGIN;
+SELECT FROM registry.redefine('all', 'run/2', 'run/1');
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+UPDATE registry.collection_chain SET child = CASE child WHEN registry.collection('run/1') THEN registry.collection('run/2') ELSE registry.collection('run/1') END
+    WHERE parent = registry.collection('all');
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag');
+SELECT FROM registry.redefine('all', 'inner', 'run/2');
+SELECT FROM registry.redefine('inner', 'run/1');
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag');
+SELECT FROM registry.unchain('inner', 'run/1');
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+COMMIT;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+SELECT FROM registry.redefine('all', 'run/2', 'run/1');
+
 \echo whatever an edit comes to in rows, what stands in its way is said once
 ALTER TABLE registry.first ADD CONSTRAINT in_the_way CHECK (lsst_run <> 'run/1') NOT VALID;
 SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
