@@ -101,29 +101,49 @@ forget_obscore(Oid relid)
 static Oid	followed_registry = InvalidOid;
 static CommandId followed_at = InvalidCommandId;
 
+/*
+ * What has been undone, or left to another backend to commit, may have made rows follow a
+ * path; and collections that are not there now may be remembered: none of it is
+ * told by a message where they were new.
+ */
 static void
-forget_users(XactEvent event, void *arg)
+forget_undone(void)
 {
-	if (event != XACT_EVENT_ABORT && event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE)
-		return;
-	users = 0;
+	ListCell   *cell;
+
+	followed_registry = InvalidOid;
+	foreach(cell, definitions)
+	{
+		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
+
+		if (obscore != NULL)
+			obscore->collections->n = 0;
+	}
+}
+
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_undone();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
+		users = 0;
 	followed_registry = InvalidOid;
 }
 
-/* What rows were made to follow may have been undone, and the rows with it. */
 static void
-forget_followed(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+forget_at_rollback(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		followed_registry = InvalidOid;
+		forget_undone();
 }
 
 void
 obscore_init(void)
 {
 	invalidate_subscribe(forget_obscore);
-	RegisterXactCallback(forget_users, NULL);
-	RegisterSubXactCallback(forget_followed, NULL);
+	RegisterXactCallback(forget_at_end, NULL);
+	RegisterSubXactCallback(forget_at_rollback, NULL);
 }
 
 /*
