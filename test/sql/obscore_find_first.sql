@@ -240,6 +240,13 @@ ALTER TABLE registry.first DROP CONSTRAINT in_the_way;
 SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 
+\echo chains are nothing to a table that is not find-first: it is not even compared
+SELECT catreg.create_obscore(jsonb_set(replace(:'config', 'CHAINED', 'RUN')::jsonb, '{collections}', '["run/.*"]')::json, 'registry', 'plain');
+UPDATE registry.plain SET obs_id = 'not compared';
+TRUNCATE registry.collection_chain;
+SELECT count(*) > 0 AS some, count(*) FILTER (WHERE obs_id <> 'not compared') AS compared FROM registry.plain;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+
 \set ECHO none
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;
