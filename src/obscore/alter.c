@@ -97,8 +97,7 @@ obscore_begin_alter(PG_FUNCTION_ARGS)
 	LOCKTAG		tag;
 
 	(void) obscore_get(table, false);
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	obscore_check_owner(table);
 	set_lock_tag(&tag, table);
 	(void) LockAcquire(&tag, ShareRowExclusiveLock, false, false);
 	PG_RETURN_VOID();
@@ -218,6 +217,7 @@ PG_FUNCTION_INFO_V1(obscore_fill_from);
  * of dataset types whose values are made as in the old one are copied.  They are
  * frozen: whoever has a snapshot from before finds them when the name leads him
  * here, and what the others have changed since is as invisible to him as ever.
+ * For the owner of both.
  */
 Datum
 obscore_fill_from(PG_FUNCTION_ARGS)
@@ -228,6 +228,8 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	QueryUser	before;
 	int			level;
 
+	obscore_check_owner(PG_GETARG_OID(0));
+	obscore_check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	old = obscore_get(PG_GETARG_OID(1), false);
@@ -301,7 +303,8 @@ PG_FUNCTION_INFO_V1(obscore_catch_up);
 
 /*
  * obscore_catch_up(obscore, old): applies what writers have noted about the old
- * table to the one that takes its place, while they are kept out.
+ * table to the one that takes its place, while they are kept out.  For the owner of
+ * both.
  */
 Datum
 obscore_catch_up(PG_FUNCTION_ARGS)
@@ -314,6 +317,8 @@ obscore_catch_up(PG_FUNCTION_ARGS)
 	bool		all = false;
 	QueryUser	before;
 
+	obscore_check_owner(PG_GETARG_OID(0));
+	obscore_check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	SPI_connect();
@@ -352,8 +357,7 @@ obscore_clear_journal(PG_FUNCTION_ARGS)
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(table);
 
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	obscore_check_owner(table);
 	query_execute_on_definitions("obscore_journal", "DELETE FROM catreg.obscore_journal WHERE obscore OPERATOR(pg_catalog.=) $1",
 								 1, &type, &value, NULL);
 	PG_RETURN_VOID();

@@ -296,8 +296,7 @@ obscore_find_first_indexes(PG_FUNCTION_ARGS)
 static uint64
 execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	obscore_check_owner(table);
 	return query_execute_on_definitions("obscore", text, nargs, types, values, nulls);
 }
 
