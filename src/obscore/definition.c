@@ -439,17 +439,17 @@ obscore_may_be_about(Oid table, Oid relid)
 
 /*
  * Have the rows of a registry's tables been made to follow their search paths, or been
- * found not to, since this transaction has last changed anything?  Messages do not
- * tell: where the trigger is not deferred it fires before that which sends them.
+ * found not to, after a command of this transaction?  Messages do not tell: where the
+ * trigger is not deferred it fires before that which sends them.
  */
 bool
-obscore_paths_are_followed(Oid namespace)
+obscore_paths_are_followed(Oid namespace, CommandId command)
 {
-	return followed_registry == namespace && followed_at == GetCurrentCommandId(false);
+	return followed_registry == namespace && command < followed_at;
 }
 
 /*
- * Notes that they have; whatever comes next is another command.
+ * Notes that they have; whatever comes next is a later command.
  */
 void
 obscore_paths_followed(Oid namespace)

@@ -26,7 +26,7 @@ extern int	obscore_path_position(const Obscore *obscore, Datum key);
 extern ObscorePath *obscore_path_now(const Obscore *obscore);
 
 /* definition.c */
-extern bool obscore_paths_are_followed(Oid namespace);
+extern bool obscore_paths_are_followed(Oid namespace, CommandId command);
 extern void obscore_paths_followed(Oid namespace);
 
 /* path_put.c */

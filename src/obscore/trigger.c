@@ -251,6 +251,15 @@ do_for_all(Action action, TriggerData *trigdata)
 	obscore_release();
 }
 
+/* The command that has changed the row. */
+static CommandId
+command_of(const TriggerData *trigdata)
+{
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		return HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data);
+	return HeapTupleHeaderGetCmin((TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple)->t_data);
+}
+
 /*
  * The same for search paths.  They change in several rows, each of which has the
  * trigger fire: after the first there is nothing left to do.
@@ -262,7 +271,7 @@ follow_paths(TriggerData *trigdata)
 	Event		event = {trigdata, CurrentMemoryContext};
 	ListCell   *cell;
 
-	if (obscore_paths_are_followed(namespace))
+	if (obscore_paths_are_followed(namespace, command_of(trigdata)))
 		return;
 	obscore_hold();
 	foreach(cell, obscore_of_registry(namespace))

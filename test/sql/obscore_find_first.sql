@@ -227,6 +227,16 @@ SELECT FROM registry.redefine('inner', 'run/1');
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag');
 SELECT FROM registry.unchain('inner', 'run/1');
 SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+SAVEPOINT undone;
+DELETE FROM registry.collection_chain WHERE child = registry.collection('run/2');
+SELECT FROM registry.redefine('inner', 'run/4');
+UPDATE registry.collection SET name = 'run/5a' WHERE name = 'run/5';
+UPDATE registry.collection SET name = 'run/5' WHERE name = 'run/2';
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+-- a pattern has it on the path, until it is gone
+DELETE FROM registry.collection WHERE name = 'run/5';
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+ROLLBACK TO undone;
 COMMIT;
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 SELECT FROM registry.redefine('all', 'run/2', 'run/1');
