@@ -350,6 +350,7 @@ freeze_sources(PG_FUNCTION_ARGS)
 	SPI_connect();
 	registry = registry_open(PG_GETARG_OID(0));
 	add_source(rsinfo, registry->collection, registry->collection_key);
+	add_source(rsinfo, registry_table(registry, "run"), registry->collection_key);
 	add_source(rsinfo, registry->collection_chain, "parent");
 	add_source(rsinfo, registry->dataset, registry->run_key);
 	add_source(rsinfo, registry->dataset_type, NULL);

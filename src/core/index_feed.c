@@ -4,7 +4,7 @@
  *	  Entries of one index, put there in the index's own order.
  *
  * Sorted entries fall on the same pages one after the other, and the last page
- * of all is found without a descent.  There are four ways:
+ * of all is found without a descent.  There are five ways:
  *
  * narrow: a B-tree over integers (narrow_feed.c).  When the memory is full the entries
  *	are put into the index, and collecting begins anew.
@@ -12,6 +12,7 @@
  * gathered: a GIN index.  Entries are gathered by key and put in as CREATE INDEX
  *	does (ginbuild.c), past the list of pending entries, which would be written
  *	and read again.
+ * nearby: a GiST index whose operator classes have an order (gist_feed.c).
  * direct: all other indexes, and every index of a statement of a few rows.
  *
  *-------------------------------------------------------------------------
@@ -27,6 +28,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "core/gist_feed.h"
 #include "core/index_feed.h"
 #include "core/narrow_feed.h"
 #include "core/sorted_feed.h"
@@ -43,6 +45,7 @@ struct IndexFeed
 	NarrowFeed *narrow;			/* NULL: it is not */
 
 	SortedFeed *sorted;			/* NULL: not collecting, or narrow */
+	GistFeed   *nearby;			/* NULL: not collecting, or no order */
 
 	/* gathered */
 	struct Gathered *gathered;	/* NULL: not collecting */
@@ -127,6 +130,8 @@ index_feed_collect(IndexFeed *feed, Size memory)
 	else if (feed->index->rd_rel->relam == GIN_AM_OID &&
 			 feed->index->rd_indam->aminsert == gininsert)
 		begin_gathered(feed, memory);
+	else
+		feed->nearby = gist_feed_create(feed->heap, feed->index, memory);
 	MemoryContextSwitchTo(before);
 }
 
@@ -213,6 +218,8 @@ index_feed_put(IndexFeed *feed, TupleTableSlot *slot)
 		sorted_feed_put(feed->sorted, values, nulls, &slot->tts_tid);
 	else if (feed->gathered != NULL)
 		put_gathered(feed, values, nulls, &slot->tts_tid);
+	else if (feed->nearby != NULL)
+		gist_feed_put(feed->nearby, values, nulls, &slot->tts_tid);
 	else
 		index_insert(feed->index, values, nulls, &slot->tts_tid, feed->heap,
 					 feed->check, false, feed->info);
@@ -235,6 +242,8 @@ index_feed_finish(IndexFeed *feed)
 		MemoryContextSwitchTo(feed->gathered->key_context);
 		drain_gathered(feed->gathered);
 	}
+	if (feed->nearby != NULL)
+		gist_feed_finish(feed->nearby);
 	MemoryContextSwitchTo(before);
 	ResetPerTupleExprContext(feed->estate);
 }

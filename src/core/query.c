@@ -352,7 +352,9 @@ query_close_own_table(Relation own, const QueryUser *before)
 
 /*
  * Executes a statement about one of catreg's tables of definitions with the rights
- * of that table's owner.  Returns the number of rows.
+ * of that table's owner, and with a snapshot of this moment: what others have
+ * committed since the transaction began is there, be it seen or not.  Returns the
+ * number of rows.
  */
 uint64
 query_execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
@@ -360,11 +362,13 @@ query_execute_on_definitions(const char *table, const char *text, int nargs, Oid
 {
 	Relation	definitions;
 	QueryUser	before;
+	SPIPlanPtr	plan;
 	uint64		n_rows;
 
 	SPI_connect();
 	definitions = query_open_own_table(table, RowExclusiveLock, &before);
-	if (SPI_execute_with_args(text, nargs, types, values, nulls, false, 0) < 0)
+	plan = query_prepare(text, nargs, types);
+	if (SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", text);
 	n_rows = SPI_processed;
 	query_close_own_table(definitions, &before);

@@ -121,13 +121,6 @@ obscore_note_change(const Obscore *obscore, Oid relid, const char *changed, Obsc
 
 /* ------------------------------------------------------------- alter_obscore */
 
-static void
-check_owner(Oid table)
-{
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
-}
-
 PG_FUNCTION_INFO_V1(obscore_begin_alter);
 
 /*
@@ -141,7 +134,7 @@ obscore_begin_alter(PG_FUNCTION_ARGS)
 	LOCKTAG		tag;
 
 	(void) obscore_get(table, false);
-	check_owner(table);
+	obscore_check_owner(table);
 	set_lock_tag(&tag, table);
 	(void) LockAcquire(&tag, ShareRowExclusiveLock, false, false);
 	PG_RETURN_VOID();
@@ -261,6 +254,7 @@ PG_FUNCTION_INFO_V1(obscore_fill_from);
  * of dataset types whose values are made as in the old one are copied.  They are
  * frozen: whoever has a snapshot from before finds them when the name leads him
  * here, and what the others have changed since is as invisible to him as ever.
+ * For the owner of both.
  */
 Datum
 obscore_fill_from(PG_FUNCTION_ARGS)
@@ -272,8 +266,8 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	int			level;
 
 	obscore_problems_forget();
-	check_owner(PG_GETARG_OID(0));
-	check_owner(PG_GETARG_OID(1));
+	obscore_check_owner(PG_GETARG_OID(0));
+	obscore_check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	old = obscore_get(PG_GETARG_OID(1), false);
@@ -347,7 +341,8 @@ PG_FUNCTION_INFO_V1(obscore_catch_up);
 
 /*
  * obscore_catch_up(obscore, old): applies what writers have noted about the old
- * table to the one that takes its place, while they are kept out.
+ * table to the one that takes its place, while they are kept out.  For the owner of
+ * both.
  */
 Datum
 obscore_catch_up(PG_FUNCTION_ARGS)
@@ -360,8 +355,8 @@ obscore_catch_up(PG_FUNCTION_ARGS)
 	bool		all = false;
 	QueryUser	before;
 
-	check_owner(PG_GETARG_OID(0));
-	check_owner(PG_GETARG_OID(1));
+	obscore_check_owner(PG_GETARG_OID(0));
+	obscore_check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	SPI_connect();
@@ -400,7 +395,7 @@ obscore_clear_journal(PG_FUNCTION_ARGS)
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(table);
 
-	check_owner(table);
+	obscore_check_owner(table);
 	query_execute_on_definitions("obscore_journal", "DELETE FROM catreg.obscore_journal WHERE obscore OPERATOR(pg_catalog.=) $1",
 								 1, &type, &value, NULL);
 	PG_RETURN_VOID();

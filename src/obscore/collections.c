@@ -45,6 +45,16 @@ remembered(const ObscoreCollections *known, int64 id)
 	return -1;
 }
 
+static bool
+collection_is_there(const Obscore *obscore, Datum key)
+{
+	Oid			type = search_path_key_type(obscore->registry);
+
+	return butler_select(SELECT_LATEST,
+						 psprintf("SELECT 1 FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1",
+								  obscore->registry->schema, obscore->registry->collection_key), 1, &type, &key) > 0;
+}
+
 /*
  * Does a collection count, by its key (an int8, or a text), or has it when rows
  * were made that are removed now?  SPI must be connected,
@@ -60,9 +70,14 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 	bool		counts;
 	bool		isnull;
 
-	/* one that has left the search path in this transaction has rows yet */
+	/*
+	 * One that has left the search path in this transaction has rows yet.  So may one
+	 * that was deleted: with constraints that are not deferred the path is followed
+	 * before it is heard of the tags that went along.
+	 */
 	if (obscore->find_first)
-		return obscore_path_position(obscore, key) >= 0 || (removed && obscore_path_had(obscore, key));
+		return obscore_path_position(obscore, key) >= 0 ||
+			(removed && (obscore_path_had(obscore, key) || !collection_is_there(obscore, key)));
 
 	/* those that go by their names are left to the query */
 	if (type != INT8OID && type != INT4OID)
@@ -114,10 +129,7 @@ obscore_collections_changed(Obscore *obscore)
 {
 	obscore->collections->n = 0;
 	if (obscore->path != NULL)
-	{
 		obscore->path->valid = false;
-		obscore->path->failed = false;
-	}
 }
 
 /*

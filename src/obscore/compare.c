@@ -61,8 +61,11 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	obscore_touch_any(obscore, text.data, counts);
 }
 
-static void
-check_owner(Oid table)
+/*
+ * Error: insufficient_privilege, for whoever does not own a table.
+ */
+void
+obscore_check_owner(Oid table)
 {
 	if (!pg_class_ownercheck(table, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
@@ -100,7 +103,7 @@ refresh_obscore(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	obscore = obscore_get(table, false);
-	check_owner(table);
+	obscore_check_owner(table);
 	obscore_problems_forget();
 	obscore_hold();
 	SPI_connect();
@@ -132,7 +135,7 @@ obscore_fill(PG_FUNCTION_ARGS)
 	uint64		n = 0;
 	ListCell   *cell;
 
-	check_owner(table);
+	obscore_check_owner(table);
 	obscore_problems_forget();
 	obscore_hold();
 	SPI_connect();

@@ -97,36 +97,53 @@ forget_obscore(Oid relid)
 	}
 }
 
-static void
-forget_users(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
-		users = 0;
-}
+/* The command at which the rows of a registry's tables were made to follow their paths. */
+static Oid	followed_registry = InvalidOid;
+static CommandId followed_at = InvalidCommandId;
 
-/* What rows were made to follow may have been undone, and the rows with it. */
+/*
+ * What has been undone, or left to another backend to commit, may have made rows follow a
+ * path; and collections that are not there now may be remembered: none of it is
+ * told by a message where they were new.
+ */
 static void
-forget_applied(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+forget_undone(void)
 {
 	ListCell   *cell;
 
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
+	followed_registry = InvalidOid;
 	foreach(cell, definitions)
 	{
 		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
-		if (obscore != NULL && obscore->find_first)
-			obscore->path->applied = obscore->path->failed = false;
+		if (obscore != NULL)
+			obscore->collections->n = 0;
 	}
+}
+
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_undone();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
+		users = 0;
+	followed_registry = InvalidOid;
+}
+
+static void
+forget_at_rollback(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_undone();
 }
 
 void
 obscore_init(void)
 {
 	invalidate_subscribe(forget_obscore);
-	RegisterXactCallback(forget_users, NULL);
-	RegisterSubXactCallback(forget_applied, NULL);
+	RegisterXactCallback(forget_at_end, NULL);
+	RegisterSubXactCallback(forget_at_rollback, NULL);
 }
 
 /*
@@ -421,30 +438,24 @@ obscore_may_be_about(Oid table, Oid relid)
 }
 
 /*
- * Is it known, without a look at anything, that the rows of a table follow its
- * search path, or that they cannot be made to?
+ * Have the rows of a registry's tables been made to follow their search paths, or been
+ * found not to, after a command of this transaction?  Messages do not tell: where the
+ * trigger is not deferred it fires before that which sends them.
  */
 bool
-obscore_path_is_done(Oid table)
+obscore_paths_are_followed(Oid namespace, CommandId command)
 {
-	const Definition *definition = find_definition(table);
-	const Obscore *obscore = definition == NULL ? NULL : definition->compiled;
-
-	return obscore != NULL && obscore->valid &&
-		(!obscore->find_first || obscore->path->failed || (obscore->path->valid && obscore->path->applied));
+	return followed_registry == namespace && command < followed_at;
 }
 
 /*
- * Notes that the rows of a table could not be made to follow its search path: it is
- * tried again when a collection changes.
+ * Notes that they have; whatever comes next is a later command.
  */
 void
-obscore_path_has_failed(Oid table)
+obscore_paths_followed(Oid namespace)
 {
-	const Definition *definition = find_definition(table);
-
-	if (definition != NULL && definition->compiled != NULL && definition->compiled->find_first)
-		definition->compiled->path->failed = true;
+	followed_registry = namespace;
+	followed_at = GetCurrentCommandId(true);
 }
 
 /*

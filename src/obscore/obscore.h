@@ -116,6 +116,9 @@ extern void obscore_hold(void);
 extern void obscore_release(void);
 extern void obscore_init(void);
 
+/* compare.c */
+extern void obscore_check_owner(Oid table);
+
 /* apply.c */
 extern void obscore_free_plans(Obscore *obscore);
 

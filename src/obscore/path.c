@@ -105,7 +105,6 @@ obscore_path_now(const Obscore *obscore)
 
 	/* a message that arrives from here on may be about rows not seen */
 	known->valid = true;
-	known->applied = false;
 	context = AllocSetContextCreate(obscore->context, "catreg search path", ALLOCSET_SMALL_SIZES);
 	PG_TRY();
 	{

@@ -15,8 +15,6 @@
 typedef struct ObscorePath
 {
 	bool		valid;
-	bool		applied;		/* the table's rows follow it; see path_change.c */
-	bool		failed;			/* they could not be made to since it has changed */
 	MemoryContext context;
 	int			n;
 	Collection *sorted;			/* by key */
@@ -28,8 +26,8 @@ extern int	obscore_path_position(const Obscore *obscore, Datum key);
 extern ObscorePath *obscore_path_now(const Obscore *obscore);
 
 /* definition.c */
-extern bool obscore_path_is_done(Oid table);
-extern void obscore_path_has_failed(Oid table);
+extern bool obscore_paths_are_followed(Oid namespace, CommandId command);
+extern void obscore_paths_followed(Oid namespace);
 
 /* path_put.c */
 extern void obscore_put_collections(const Obscore *obscore, ObscoreSelect *select, const char *members,

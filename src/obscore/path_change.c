@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -224,6 +225,28 @@ is_subset(const Keys *keys, const Keys *others)
 	return true;
 }
 
+/*
+ * A table that was made since the transaction began is kept as every other, but its
+ * search path cannot be noted: the foreign key does not see the table.
+ */
+static void
+check_definition_is_seen(const Obscore *obscore)
+{
+	Oid			type = REGCLASSOID;
+	Datum		value = ObjectIdGetDatum(obscore->table);
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	if (SPI_execute_with_args("SELECT 1 FROM catreg.obscore WHERE obscore OPERATOR(pg_catalog.=) $1", 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read catreg.obscore");
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("ObsCore table %s was made, or made anew, after this transaction began.", query_relation(obscore->table)),
+				 errhint("The transaction might succeed if retried.")));
+}
+
 static void
 lock_definition(const Obscore *obscore)
 {
@@ -233,6 +256,7 @@ lock_definition(const Obscore *obscore)
 	query_execute_on_definitions("obscore",
 								 "SELECT 1 FROM catreg.obscore WHERE obscore OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
 								 1, &type, &value, NULL);
+	check_definition_is_seen(obscore);
 }
 
 static Keys
@@ -297,9 +321,7 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 	Keys		changed;
 	Keys		locked = {0, NULL};
 
-	if (obscore->path->valid && obscore->path->applied)
-		return;
-	/* where the trigger is not deferred no message has told of the change yet */
+	/* where the trigger is not deferred it fires before that which says so */
 	obscore->path->valid = false;
 	old_context = MemoryContextSwitchTo(context);
 	lock_definition(obscore);
@@ -320,7 +342,6 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 		touch_collections(obscore, &changed, &new, counts);
 		store_keys(obscore, &new);
 	}
-	obscore_path_now(obscore)->applied = true;
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 }

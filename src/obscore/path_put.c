@@ -15,11 +15,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
 
 #include "core/attempt.h"
 #include "core/query.h"
@@ -32,7 +36,7 @@
 #define OTHER_TAGS "catreg_others"
 
 /* So many rows of a query are fetched at a time. */
-#define FETCH 1000
+#define FETCH 10000
 
 /* Tags of one dataset type, sorted out. */
 typedef struct SortedTags
@@ -51,19 +55,21 @@ tags_in(const Obscore *obscore, const ObscoreSelect *select, const char *collect
 					query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections);
 }
 
-/* The tags of some collections, and whether they are fresh; OFFSET has each looked up by its key. */
+/*
+ * The tags of some collections, the keys of their rows, and whether nothing on the path
+ * comes before them; OFFSET has each looked up by its key.
+ */
 static char *
 sorting_query(const Obscore *obscore, const ObscoreSelect *select, const char *members, bool at_head)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT y.*, NOT EXISTS (SELECT FROM %s o WHERE o.registry_data_id OPERATOR(pg_catalog.=) %s OFFSET 0)",
-					 query_relation(obscore->table), obscore_data_id_of(select, "y"));
-
-	/* nothing comes before the first collection */
-	if (!at_head)
-		appendStringInfo(&text, " AND NOT EXISTS (SELECT FROM %s z WHERE z.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+	appendStringInfo(&text, "SELECT y.*, %s, ", obscore_data_id_of(select, "y"));
+	if (at_head)
+		appendStringInfoString(&text, "true");
+	else
+		appendStringInfo(&text, "NOT EXISTS (SELECT FROM %s z WHERE z.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
 						 " AND %s AND %s OPERATOR(pg_catalog.<) %s OFFSET 0)",
 						 query_relation(select->type->tags), select->type->id, obscore_same_keys(obscore, select, "z", "y"),
 						 obscore_position_of(obscore, "z"), obscore_position_of(obscore, "y"));
@@ -71,11 +77,84 @@ sorting_query(const Obscore *obscore, const ObscoreSelect *select, const char *m
 	return text.data;
 }
 
-static void
-sort_tags(SortedTags *tags, const char *query)
+static Datum
+key_of(const SortedTags *tags, HeapTuple row)
 {
+	bool		isnull;
+
+	return SPI_getbinval(row, tags->desc, tags->desc->natts - 1, &isnull);
+}
+
+static bool
+comes_first(const SortedTags *tags, HeapTuple row)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(row, tags->desc, tags->desc->natts, &isnull));
+}
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/*
+ * The keys of tags that the table has rows of, in order.  All at once: the index finds
+ * sorted keys on the same pages.
+ */
+static pg_uuid_t *
+keys_with_rows(SPIPlanPtr plan, const SortedTags *tags, HeapTuple *rows, uint64 n, uint64 *n_found)
+{
+	Datum	   *keys = palloc(sizeof(Datum) * n);
+	Datum		array;
+	pg_uuid_t  *found;
 	int			level = query_by_index(true);
+
+	for (uint64 i = 0; i < n; i++)
+		keys[i] = key_of(tags, rows[i]);
+	array = PointerGetDatum(construct_array(keys, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	query_execute_latest(plan, &array, false);
+	query_settings_back(level);
+	*n_found = SPI_processed;
+	found = palloc(sizeof(pg_uuid_t) * Max(*n_found, 1));
+	for (uint64 i = 0; i < *n_found; i++)
+	{
+		bool		isnull;
+
+		found[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	qsort(found, *n_found, sizeof(pg_uuid_t), compare_uuids);
+	return found;
+}
+
+/* Tells fresh tags from the others. */
+static void
+sort_out(SortedTags *tags, SPIPlanPtr plan, HeapTuple *rows, uint64 n)
+{
+	uint64		n_found;
+	pg_uuid_t  *found = keys_with_rows(plan, tags, rows, n, &n_found);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		fresh = comes_first(tags, rows[i]) &&
+			bsearch(DatumGetUUIDP(key_of(tags, rows[i])), found, n_found, sizeof(pg_uuid_t), compare_uuids) == NULL;
+
+		*(fresh ? &tags->n_fresh : &tags->n_others) += 1;
+		tuplestore_puttuple(fresh ? tags->fresh : tags->others, rows[i]);
+	}
+}
+
+static void
+sort_tags(SortedTags *tags, const Obscore *obscore, const char *query)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "catreg tags", ALLOCSET_DEFAULT_SIZES);
+	Oid			type = UUIDARRAYOID;
+	int			level = query_by_index(true);
+	SPIPlanPtr	plan;
 	Portal		portal;
+	uint64		n;
 
 	query_set("jit", "off");
 	CommandCounterIncrement();
@@ -83,25 +162,30 @@ sort_tags(SortedTags *tags, const char *query)
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 	PopActiveSnapshot();
 	query_settings_back(level);
+	plan = query_prepare(psprintf("SELECT o.registry_data_id FROM %s o WHERE o.registry_data_id OPERATOR(pg_catalog.=) ANY ($1)",
+								  query_relation(obscore->table)), 1, &type);
 	tags->desc = CreateTupleDescCopy(portal->tupDesc);
 	tags->fresh = tuplestore_begin_heap(true, false, work_mem);
 	tags->others = tuplestore_begin_heap(false, false, work_mem);
 	do
 	{
+		SPITupleTable *rows;
+		MemoryContext before;
+
 		CHECK_FOR_INTERRUPTS();
 		SPI_cursor_fetch(portal, true, FETCH);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			HeapTuple	row = SPI_tuptable->vals[i];
-			bool		isnull;
-			bool		fresh = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, tags->desc->natts, &isnull));
-
-			*(fresh ? &tags->n_fresh : &tags->n_others) += 1;
-			tuplestore_puttuple(fresh ? tags->fresh : tags->others, row);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
+		n = SPI_processed;
+		rows = SPI_tuptable;
+		before = MemoryContextSwitchTo(context);
+		if (n > 0)
+			sort_out(tags, plan, rows->vals, n);
+		MemoryContextSwitchTo(before);
+		MemoryContextReset(context);
+		SPI_freetuptable(rows);
+	} while (n > 0);
 	SPI_cursor_close(portal);
+	SPI_freeplan(plan);
+	MemoryContextDelete(context);
 }
 
 /* What is to be written. */
@@ -160,7 +244,7 @@ obscore_put_collections(const Obscore *obscore, ObscoreSelect *select, const cha
 	SortedTags	tags = {NULL};
 
 	initStringInfo(&rest);
-	sort_tags(&tags, sorting_query(obscore, select, members, at_head));
+	sort_tags(&tags, obscore, sorting_query(obscore, select, members, at_head));
 	if (tags.n_fresh > 0)
 	{
 		if (put_fresh_tags(obscore, select, &tags))

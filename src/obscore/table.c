@@ -290,20 +290,13 @@ obscore_find_first_indexes(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-static void
-check_owner(Oid table)
-{
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
-}
-
 /*
  * Executes a statement about catreg.obscore, for the owner of an ObsCore table.
  */
 static uint64
 execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	check_owner(table);
+	obscore_check_owner(table);
 	return query_execute_on_definitions("obscore", text, nargs, types, values, nulls);
 }
 
@@ -341,7 +334,7 @@ obscore_define(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("table and registry must not be NULL")));
 	registry = table_of_registry(PG_GETARG_OID(1));
-	check_owner(registry);
+	obscore_check_owner(registry);
 	for (int i = 0; i < 5; i++)
 	{
 		if (PG_ARGISNULL(i))

@@ -173,6 +173,10 @@ apply_event(const Obscore *obscore, Event *event)
 		return;
 	}
 
+	/* chains are nothing to other tables, and who alters those does not keep their writers out */
+	if (relid == obscore->registry->collection_chain && !obscore->find_first)
+		return;
+
 	/* whoever makes the table anew meanwhile has to know */
 	if (!obscore_lock_writer(obscore->table))
 		obscore_note_change(obscore, relid, all ? NULL : changed_rows(trigdata), kind_of_change(trigdata->tg_event));
@@ -242,12 +246,12 @@ do_with_rights(void *arg)
 
 /*
  * Does something about an ObsCore table, with its owner's rights, so that what
- * goes wrong leaves the client's statement alone.  Returns whether it was done.
+ * goes wrong leaves the client's statement alone.
  *
  * In a find-first table a dataset whose tag has got another data id has a row yet
  * under the old one.  That is no client's doing, and is found out by the error.
  */
-static bool
+static void
 do_safely(Oid table, Action action, Event *event)
 {
 	Deed		deed = {table, action, event};
@@ -261,12 +265,11 @@ do_safely(Oid table, Action action, Event *event)
 		event->again = false;
 	}
 	if (error == NULL)
-		return true;
+		return;
 	if (attempt_must_end(error))
 		ReThrowError(error);
 	warn(table, error);
 	FreeErrorData(error);
-	return false;
 }
 
 static void
@@ -283,6 +286,15 @@ do_for_all(Action action, TriggerData *trigdata)
 	obscore_release();
 }
 
+/* The command that has changed the row. */
+static CommandId
+command_of(const TriggerData *trigdata)
+{
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		return HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data);
+	return HeapTupleHeaderGetCmin((TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple)->t_data);
+}
+
 /*
  * The same for search paths.  They change in several rows, each of which has the
  * trigger fire: after the first there is nothing left to do.
@@ -290,27 +302,18 @@ do_for_all(Action action, TriggerData *trigdata)
 static void
 follow_paths(TriggerData *trigdata)
 {
+	Oid			namespace = RelationGetNamespace(trigdata->tg_relation);
 	Event		event = {trigdata, CurrentMemoryContext};
-	List	   *failed = NIL;
 	ListCell   *cell;
 
+	if (obscore_paths_are_followed(namespace, command_of(trigdata)))
+		return;
 	obscore_hold();
-	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
-		if (!obscore_path_is_done(lfirst_oid(cell)) && !do_safely(lfirst_oid(cell), apply_path, &event))
-			failed = lappend_oid(failed, lfirst_oid(cell));
-
-	/* what is undone has all of them forget */
-	foreach(cell, failed)
-		obscore_path_has_failed(lfirst_oid(cell));
+	foreach(cell, obscore_of_registry(namespace))
+		do_safely(lfirst_oid(cell), apply_path, &event);
 	obscore_release();
+	obscore_paths_followed(namespace);
 }
-
-/*
- * The transaction in which the deferred trigger has fired.  If that was before its
- * end, it may fire for each row at once, which is before maintain_obscore() has said
- * that paths have changed; that follows them again, then.
- */
-static TransactionId paths_followed = InvalidTransactionId;
 
 static void
 add_triggers(const Obscore *obscore, Event *event)
@@ -355,7 +358,6 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
 	const char *name;
-	bool		changes_paths;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -388,15 +390,9 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	}
 
 	/* what is known of collections is not true any more, here or elsewhere */
-	changes_paths = strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0;
-	if (changes_paths)
+	if (strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0)
 		CacheInvalidateRelcache(trigdata->tg_relation);
 	do_for_all(apply_event, trigdata);
-	if (changes_paths && TransactionIdEquals(paths_followed, GetTopTransactionId()))
-	{
-		CommandCounterIncrement();
-		follow_paths(trigdata);
-	}
 	return PointerGetDatum(NULL);
 }
 
@@ -418,6 +414,5 @@ maintain_obscore_path(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called as a row trigger", "maintain_obscore_path")));
 	AcceptInvalidationMessages();
 	follow_paths(trigdata);
-	paths_followed = GetTopTransactionId();
 	return PointerGetDatum(NULL);
 }

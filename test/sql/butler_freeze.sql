@@ -72,6 +72,9 @@ UPDATE registry.dataset_tags_00000002 SET collection_id = registry.collection('t
 DELETE FROM registry.collection WHERE name = 'it''s';
 UPDATE registry.collection SET name = 'its' WHERE name = 'it''s';
 UPDATE registry.collection SET type = 2 WHERE name = 'it''s';
+-- a run that has no datasets has its record all the same
+DELETE FROM registry.run WHERE collection_id = registry.collection('Cam/raw/all');
+UPDATE registry.run SET collection_id = registry.collection('tag') WHERE collection_id = registry.collection('Cam/raw/all');
 TRUNCATE registry.dataset_tags_00000002;
 TRUNCATE registry.dataset CASCADE;
 -- statements over no rows, and what they are not about

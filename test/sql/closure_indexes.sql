@@ -1,5 +1,6 @@
 --
--- Closures: the indexes that the bulk writer fills by leaf page, looked at by amcheck
+-- Closures: the indexes that the bulk writer fills by leaf page, looked at by amcheck,
+-- or by what they find
 --
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set ECHO none
@@ -10,11 +11,25 @@ CREATE SCHEMA closure_indexes;
 SET search_path = closure_indexes, public;
 SET statement_timeout = '300s';
 
--- Every index of the closure table is well formed, and holds all of the heap.
-CREATE FUNCTION check_indexes() RETURNS text LANGUAGE plpgsql AS
+-- Every index of the closure table is well formed, and holds all of the heap: those that are
+-- no B-trees lead to each row by its own value, and to no more rows than there are.
+CREATE FUNCTION check_indexes() RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS
 $$
 BEGIN
-    PERFORM bt_index_parent_check(indexrelid, true, true) FROM pg_catalog.pg_index WHERE indrelid = 'c'::regclass;
+    PERFORM bt_index_parent_check(indexrelid, true, true) FROM pg_catalog.pg_index JOIN pg_class i ON i.oid = indexrelid
+        JOIN pg_am a ON a.oid = i.relam WHERE indrelid = 'c'::regclass AND amname = 'btree';
+    IF EXISTS (SELECT FROM c x WHERE NOT EXISTS (SELECT FROM c y WHERE y.descendant + 0 = x.descendant AND y.ancestor + 0 = x.ancestor
+               AND point(y.descendant, y.ancestor) <@ box(point(x.descendant, x.ancestor), point(x.descendant, x.ancestor)) OFFSET 0)) THEN
+        RETURN 'rows that the index of points does not find';
+    END IF;
+    IF (SELECT count(*) FROM c WHERE point(descendant, ancestor) <@ box(point(-1e9, -1e9), point(1e9, 1e9))) <> (SELECT count(*) FROM c WHERE depth >= 0) THEN
+        RETURN 'rows that the index of points finds twice';
+    END IF;
+    IF EXISTS (SELECT FROM generate_series(50, 350, 100) i WHERE
+               (SELECT count(*) FROM c WHERE catreg.sky_circle(descendant % 360, ancestor % 89, 0.1 * (descendant % 5)) OPERATOR(catreg.&&) catreg.sky_circle(i, i / 5, 9)) <>
+               (SELECT count(*) FROM c WHERE catreg.sky_circle((descendant + 0) % 360, ancestor % 89, 0.1 * (descendant % 5)) OPERATOR(catreg.&&) catreg.sky_circle(i, i / 5, 9))) THEN
+        RETURN 'rows that the index of regions does not find';
+    END IF;
     RETURN 'ok';
 END
 $$;
@@ -36,6 +51,8 @@ BEGIN
     CREATE INDEX ON c (depth DESC, descendant) INCLUDE (ancestor);
     CREATE INDEX ON c (descendant) WHERE depth > 2;
     CREATE INDEX ON c ((repeat(descendant::text, 1 + (descendant % 50)::int)));
+    CREATE INDEX ON c USING gist (point(descendant, ancestor));
+    CREATE INDEX ON c USING gist (catreg.sky_circle(descendant % 360, ancestor % 89, 0.1 * (descendant % 5)));
     CREATE UNIQUE INDEX ON c ((nullif(descendant, ancestor)), ((ancestor::text) COLLATE "C"));
     INSERT INTO t VALUES (0);
     PERFORM catreg.create_closure('t', 'c');

@@ -99,6 +99,13 @@ SELECT catreg.alter_obscore('registry.kept', replace(:'config', 'lsst_run', 'oth
 SET ROLE regress_catreg_reader;
 SELECT catreg.alter_obscore('registry.kept', :'config');
 RESET ROLE;
+-- nor is any step of it for others
+GRANT USAGE ON SCHEMA registry TO regress_catreg_reader;
+SET ROLE regress_catreg_reader;
+SELECT catreg.obscore_catch_up('registry.kept', 'registry.kept');
+SELECT catreg.obscore_fill_from('registry.kept', 'registry.kept');
+RESET ROLE;
+REVOKE USAGE ON SCHEMA registry FROM regress_catreg_reader;
 SELECT * FROM show();
 
 \echo a name of 63 bytes, and a table in another schema

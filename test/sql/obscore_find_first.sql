@@ -253,6 +253,34 @@ COMMIT;
 SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 
+\echo edits after which constraints are not deferred: each is followed at once
+BEGIN;
+SELECT FROM registry.redefine('all', 'run/2', 'run/1');
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+UPDATE registry.collection_chain SET child = CASE child WHEN registry.collection('run/1') THEN registry.collection('run/2') ELSE registry.collection('run/1') END
+    WHERE parent = registry.collection('all');
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag');
+SELECT FROM registry.redefine('all', 'inner', 'run/2');
+SELECT FROM registry.redefine('inner', 'run/1');
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag');
+SELECT FROM registry.unchain('inner', 'run/1');
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+SAVEPOINT undone;
+DELETE FROM registry.collection_chain WHERE child = registry.collection('run/2');
+SELECT FROM registry.redefine('inner', 'run/4');
+UPDATE registry.collection SET name = 'run/5a' WHERE name = 'run/5';
+UPDATE registry.collection SET name = 'run/5' WHERE name = 'run/2';
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+-- a pattern has it on the path, until it is gone
+DELETE FROM registry.collection WHERE name = 'run/5';
+SELECT lsst_run, count(*) FROM registry.first GROUP BY 1;
+ROLLBACK TO undone;
+COMMIT;
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+SELECT FROM registry.redefine('all', 'run/2', 'run/1');
+
 \echo whatever an edit comes to in rows, what stands in its way is said once
 ALTER TABLE registry.first ADD CONSTRAINT in_the_way CHECK (lsst_run <> 'run/1') NOT VALID;
 SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
@@ -260,6 +288,13 @@ SELECT FROM registry.redefine('all', 'run/2', 'inner');
 SELECT FROM registry.redefine('all', 'inner', 'run/1', 'run/2');
 ALTER TABLE registry.first DROP CONSTRAINT in_the_way;
 SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+
+\echo chains are nothing to a table that is not find-first: it is not even compared
+SELECT catreg.create_obscore(jsonb_set(replace(:'config', 'CHAINED', 'RUN')::jsonb, '{collections}', '["run/.*"]')::json, 'registry', 'plain');
+UPDATE registry.plain SET obs_id = 'not compared';
+TRUNCATE registry.collection_chain;
+SELECT count(*) > 0 AS some, count(*) FILTER (WHERE obs_id <> 'not compared') AS compared FROM registry.plain;
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 
 \set ECHO none

@@ -74,6 +74,24 @@ INSERT INTO registry.run SELECT collection_id FROM registry.collection WHERE nam
 SELECT FROM registry.put('calexp', 'Cam/late', 0, 2);
 SELECT level, run, count(*) FROM shown GROUP BY 1, 2 ORDER BY 1, 2;
 
+\echo a collection that was rolled back is not remembered, should another have its number
+BEGIN;
+INSERT INTO registry.collection (collection_id, name, type) VALUES (900, 'Cam/undone', 1);
+INSERT INTO registry.run VALUES (900);
+SELECT FROM registry.put('calexp', 'Cam/undone', 0, 1);
+ROLLBACK;
+BEGIN;
+INSERT INTO registry.collection (collection_id, name, type) VALUES (900, 'other', 1), (901, 'another', 1);
+INSERT INTO registry.run VALUES (900), (901);
+SELECT FROM registry.put('calexp', 'other', 0, 1);
+SAVEPOINT undone;
+UPDATE registry.collection SET name = 'gone' WHERE collection_id = 901;
+SELECT FROM registry.put('calexp', 'gone', 0, 1);
+ROLLBACK TO undone;
+SELECT count(*) FROM registry.obscore WHERE lsst_run IN ('Cam/undone', 'other', 'another', 'gone');
+ROLLBACK;
+SELECT problem, count(*) FROM catreg.check_obscore('registry.obscore') WHERE problem NOT LIKE 'access_url %' GROUP BY 1 ORDER BY 1;
+
 \echo removals
 DELETE FROM registry.dataset WHERE id = registry.id('calexp Cam/runs/1 0 1');
 DELETE FROM registry.visit_definition WHERE exposure = 1;
