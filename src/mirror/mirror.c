@@ -52,6 +52,7 @@ pin_settings(void)
 		{"timezone", "UTC"},
 		{"extra_float_digits", "3"},
 		{"bytea_output", "hex"},
+		{"array_nulls", "on"},
 		{"lc_monetary", "C"},
 		{"xmloption", "content"},
 		{"standard_conforming_strings", "on"},
