@@ -59,30 +59,31 @@ static const char *const list_query =
  * of the column's type, or the attributes of a composite type.
  */
 static const char *const columns_query =
-	"SELECT c.relname, c.oid, c.relkind = 'r' AND m.amname = 'heap', c.relkind = 'r' AND c.relhassubclass "
+	"SELECT c.relname, c.oid, c.relkind = 'r' AND c.amname = 'heap', c.relkind = 'r' AND c.relhassubclass "
 	"AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid), a.attname, a.attnum, "
-	"CASE WHEN t.typnamespace = n.oid THEN format('%I.%I', n.nspname, t.typname) ELSE format_type(a.atttypid, a.atttypmod) END, "
+	"CASE WHEN t.typnamespace = c.relnamespace THEN format('%I.%I', c.nspname, t.typname) ELSE format_type(a.atttypid, a.atttypmod) END, "
 	"format_type(a.atttypid, a.atttypmod) || coalesce((SELECT ' (' || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')' "
 	"FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem)), ''), "
 	"t.typtype = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm') AND t.typsend <> 0 AND t.typname !~ '^_?reg', "
 	"a.attgenerated <> 'v' AND CASE y.typtype WHEN 'b' THEN y.typnamespace <> 'pg_catalog'::regnamespace OR y.typname !~ '^(reg|aclitem)' "
 	"WHEN 'e' THEN t.typtype <> 'd' ELSE y.typtype IN ('r', 'm') AND y.typnamespace = 'pg_catalog'::regnamespace END, "
-	"u.n "
-	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam "
-	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-	"JOIN pg_type t ON t.oid = a.atttypid "
-	"JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
-	"JOIN pg_type y ON y.oid = CASE WHEN b.typcategory = 'A' AND b.typelem <> 0 THEN b.typelem ELSE b.oid END "
-	"LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid "
+	"array_position(c.key, a.attnum) "
+	/* once for each table, and not for each column */
+	"FROM (SELECT c.oid, c.relname, c.relnamespace, n.nspname, c.relkind, c.relhassubclass, m.amname, "
+	"(SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] FROM pg_index i WHERE i.indrelid = c.oid "
 	"AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
 	"AND NOT EXISTS (SELECT FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
 	"JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = k.attnum JOIN pg_type y ON y.oid = b.atttypid "
 	"WHERE k.n <= i.indnkeyatts AND (NOT b.attnotnull OR y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype NOT IN ('e', 'd'))) "
 	"ORDER BY NOT i.indisprimary, i.indnkeyatts, (SELECT array_agg(b.attname ORDER BY b.attname) FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
-	"JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = k.attnum WHERE k.n <= i.indnkeyatts), i.indexrelid LIMIT 1) i ON true "
-	"LEFT JOIN LATERAL (SELECT k.n FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
-	"WHERE k.attnum = a.attnum AND k.n <= i.indnkeyatts) u ON true "
-	"WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) ORDER BY 1, a.attnum";
+	"JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = k.attnum WHERE k.n <= i.indnkeyatts), i.indexrelid LIMIT 1) AS key "
+	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam "
+	"WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) OFFSET 0) c "
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+	"JOIN pg_type t ON t.oid = a.atttypid "
+	"JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
+	"JOIN pg_type y ON y.oid = CASE WHEN b.typcategory = 'A' AND b.typelem <> 0 THEN b.typelem ELSE b.oid END "
+	"ORDER BY 1, a.attnum";
 
 /*
  * The statements that make the tables $2 of schema $1 in schema $3::text, with what they
@@ -298,10 +299,10 @@ lock_tables(Mirror *mirror, List *names, bool missing_ok)
 		StringInfoData text;
 
 		refuse_missing(mirror, missing_ok ? NIL : names, listed);
-		remote_execute(mirror->remote, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 		initStringInfo(&text);
+		appendStringInfoString(&text, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE ");
 		for (int i = 0; i < listed->n_rows; i++)
-			appendStringInfo(&text, "%s%s", i == 0 ? "LOCK TABLE " : ", ", remote_value(listed, i, 1));
+			appendStringInfo(&text, "%s%s", i == 0 ? "" : ", ", remote_value(listed, i, 1));
 		appendStringInfoString(&text, " IN ACCESS SHARE MODE");
 		remote_execute(mirror->remote, text.data);
 		locked = remote_query(mirror->remote, list_query, 2, args, "vv");
@@ -348,13 +349,26 @@ set_remote_path(Mirror *mirror, const char *schema)
 											schema == NULL ? "" : quote_identifier(schema)));
 }
 
+/* Reads the columns of tables here, in the way of the remote's. */
+static void
+read_local(Mirror *mirror, List *names)
+{
+	const char *args[2] = {mirror->local_schema, name_array(names)};
+	int			level = NewGUCNestLevel();
+
+	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
+	mirror->local = parse_columns(local_query(columns_query, 2, args));
+	query_settings_back(level);
+}
+
 /*
  * Reads the tables of the remote schema, all or those named, in a transaction that
- * stays open; without those that are missing if that is all right.  SPI must be
- * connected.
+ * stays open; without those that are missing if that is all right.  Meanwhile the
+ * tables here are read, of other names if they are given.  SPI must be connected,
+ * and settings be such as the remote's.
  */
 void
-catalog_read(Mirror *mirror, List *names, bool missing_ok)
+catalog_read(Mirror *mirror, List *names, List *local_names, bool missing_ok)
 {
 	RemoteRows *listed = lock_tables(mirror, names, missing_ok);
 	List	   *all = NIL;
@@ -367,7 +381,9 @@ catalog_read(Mirror *mirror, List *names, bool missing_ok)
 		all = lappend(all, remote_value(listed, i, 0));
 	args[0] = mirror->remote_schema;
 	args[1] = name_array(all);
-	mirror->tables = parse_columns(remote_query(mirror->remote, columns_query, 2, args, "vvnvvivvvvn"));
+	remote_send(mirror->remote, columns_query, 2, args);
+	read_local(mirror, local_names == NIL ? all : local_names);
+	mirror->tables = parse_columns(remote_receive(mirror->remote, "vvnvvivvvvn"));
 	set_remote_path(mirror, NULL);
 	mirror->same_text = strcmp(remote_parameter(mirror->remote, "server_encoding"), GetDatabaseEncodingName()) == 0;
 	foreach(cell, mirror->tables)
@@ -437,21 +453,6 @@ same_key(List *a, List *b)
 		if (find_column(b, ((MirrorColumn *) lfirst(cell))->name) == NULL)
 			return false;
 	return true;
-}
-
-/*
- * Reads the columns of tables here, for catalog_match().  SPI must be connected,
- * and settings be such as the remote's.
- */
-void
-catalog_read_local(Mirror *mirror, List *names)
-{
-	const char *args[2] = {mirror->local_schema, name_array(names)};
-	int			level = NewGUCNestLevel();
-
-	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
-	mirror->local = parse_columns(local_query(columns_query, 2, args));
-	query_settings_back(level);
 }
 
 static const MirrorTable *

@@ -267,16 +267,13 @@ defined_names(List *definitions)
 
 /* Under which names the remote's tables are here. */
 static List *
-local_names(const Mirror *mirror, List *definitions)
+local_names(List *definitions)
 {
 	List	   *names = NIL;
 	ListCell   *cell;
 
 	foreach(cell, definitions)
 		names = lappend(names, get_rel_name(((Definition *) lfirst(cell))->relid));
-	if (definitions == NIL)
-		foreach(cell, mirror->tables)
-			names = lappend(names, ((MirrorTable *) lfirst(cell))->name);
 	return names;
 }
 
@@ -301,7 +298,6 @@ match_tables(Mirror *mirror, List *definitions)
 					 errhint("If it is gone for good, drop table \"%s.%s\" here.", mirror->local_schema,
 							 get_rel_name(((Definition *) lfirst(cell))->relid))));
 	}
-	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
@@ -453,7 +449,7 @@ create(Work *work)
 				 errdetail("It is one of schema \"%s\" on server \"%s\".", old.remote_schema, old.server),
 				 errhint("catreg.refresh_mirror() brings it up to date.")));
 	mirror->namespace = get_namespace_oid(mirror->local_schema, false);
-	catalog_read(mirror, work->names, false);
+	catalog_read(mirror, work->names, NIL, false);
 	match_tables(mirror, NIL);
 	check_existing(mirror);
 	bring_up_to_date(mirror, false);
@@ -515,7 +511,7 @@ return_counts(ReturnSetInfo *rsinfo, const Mirror *mirror)
 static void
 refresh(Work *work)
 {
-	catalog_read(work->mirror, work->names, false);
+	catalog_read(work->mirror, work->names, local_names(work->definitions), false);
 	match_tables(work->mirror, work->definitions);
 	bring_up_to_date(work->mirror, true);
 }
@@ -573,7 +569,6 @@ check_tables(ReturnSetInfo *rsinfo, Mirror *mirror, List *definitions)
 	foreach(cell, definitions)
 		if (find_table(mirror, ((Definition *) lfirst(cell))->remote_table) == NULL)
 			return_problem(rsinfo, ((Definition *) lfirst(cell))->remote_table, "it is missing there");
-	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
@@ -613,7 +608,7 @@ return_differences(ReturnSetInfo *rsinfo, const Mirror *mirror)
 static void
 check(Work *work)
 {
-	catalog_read(work->mirror, work->names, true);
+	catalog_read(work->mirror, work->names, local_names(work->definitions), true);
 	check_tables(work->rsinfo, work->mirror, work->definitions);
 	if (work->mirror->tables != NIL)
 		compare_tables(work->mirror, false);

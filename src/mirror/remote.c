@@ -99,11 +99,24 @@ fail_lost(Remote *remote)
 }
 
 /*
+ * Nothing that arrives is taken for what was asked for before it has been looked
+ * at: a server can be of anybody's making.
+ */
+static void
+fail_unexpected(const Remote *remote)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("server \"%s\" has answered something else than it was asked", remote->server)));
+}
+
+/*
  * Throws what the remote has thrown, with its SQLSTATE.  Frees the result.
  */
 static void
-fail_result(Remote *remote, PGresult *result, const char *text)
+fail_result(Remote *remote, PGresult *result)
 {
+	ExecStatusType status = PQresultStatus(result);
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	char	   *message = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	char	   *detail = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
@@ -115,13 +128,14 @@ fail_result(Remote *remote, PGresult *result, const char *text)
 	PQclear(result);
 	if (PQstatus(remote->conn) != CONNECTION_OK && message == NULL)
 		fail_lost(remote);
+	if (status != PGRES_FATAL_ERROR)
+		fail_unexpected(remote);
 	ereport(ERROR,
 			(errcode(code),
 			 errmsg("server \"%s\": %s", remote->server,
 					message != NULL ? message : scrub(remote, PQerrorMessage(remote->conn))),
 			 detail != NULL ? errdetail_internal("%s", detail) : 0,
-			 hint != NULL ? errhint("%s", hint) : 0,
-			 text != NULL ? errcontext("remote query: %s", text) : 0));
+			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
 /* timeout is in milliseconds, or -1 */
@@ -307,18 +321,6 @@ remote_send(Remote *remote, const char *text, int nargs, const char *const *args
 	flush(remote);
 }
 
-/*
- * Nothing that arrives is taken for what was asked for before it has been looked
- * at: a server can be of anybody's making.
- */
-static void
-fail_unexpected(const Remote *remote)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_ERROR),
-			 errmsg("server \"%s\" has answered something else than it was asked", remote->server)));
-}
-
 static bool
 is_integer(const char *text)
 {
@@ -393,7 +395,7 @@ remote_receive(Remote *remote, const char *columns)
 	while ((result = next_result(remote)) != NULL)
 	{
 		if (PQresultStatus(result) != PGRES_TUPLES_OK)
-			fail_result(remote, result, NULL);
+			fail_result(remote, result);
 		rows = take_rows(remote, result, columns);
 	}
 	if (rows == NULL)
@@ -428,7 +430,7 @@ receive_commands(Remote *remote)
 	while ((result = next_result(remote)) != NULL)
 	{
 		if (PQresultStatus(result) != PGRES_COMMAND_OK)
-			fail_result(remote, result, NULL);
+			fail_result(remote, result);
 		PQclear(result);
 	}
 }
@@ -458,7 +460,7 @@ remote_copy_begin(Remote *remote, const char *text)
 	flush(remote);
 	result = next_result(remote);
 	if (PQresultStatus(result) != PGRES_COPY_OUT)
-		fail_result(remote, result, NULL);
+		fail_result(remote, result);
 	PQclear(result);
 }
 
