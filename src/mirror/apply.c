@@ -211,11 +211,51 @@ count_written(const Mirror *mirror)
 }
 
 /*
+ * Are all rows of a table that this transaction has written as they are to be?  A
+ * foreign key's action may have written some of them once more, since what refers
+ * to a key that looks otherwise follows it (1.0, 1.00).
+ */
+static bool
+is_as_wanted(const MirrorTable *table, int i)
+{
+	StringInfoData text;
+
+	if (table->key == NIL || table->n_changed == 0)
+		return false;
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT FROM catreg_changed_%d n WHERE NOT EXISTS (SELECT FROM %s t WHERE ", i, table->local);
+	write_same_key(&text, table, "n");
+	appendStringInfoString(&text, " AND ROW(");
+	transfer_write_columns(&text, table->columns, "t");
+	appendStringInfoString(&text, ")::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(");
+	transfer_write_columns(&text, table->columns, "n");
+
+	/* the transaction's own, and those of its subtransactions */
+	appendStringInfo(&text, ")::pg_catalog.record) UNION ALL SELECT FROM %s t WHERE pg_catalog.age(t.xmin) <= 0 AND NOT EXISTS (SELECT FROM catreg_changed_%d n WHERE ",
+					 table->local, i);
+	write_same_key(&text, table, "n");
+	appendStringInfoString(&text, ") LIMIT 1");
+	query_execute(text.data);
+	return SPI_processed == 0;
+}
+
+static int
+position_of(List *tables, const MirrorTable *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+		if (lfirst(cell) == table)
+			return foreach_current_index(cell);
+	return -1;
+}
+
+/*
  * Refuses what the statement has brought about besides: a foreign key here that
  * has been dropped there takes rows along, or changes them, that are still there.
  */
 static void
-refuse_side_effects(const Mirror *mirror, const RowCounts *before)
+refuse_side_effects(const Mirror *mirror, List *tables, const RowCounts *before)
 {
 	const RowCounts *after = count_written(mirror);
 	ListCell   *cell;
@@ -228,7 +268,9 @@ refuse_side_effects(const Mirror *mirror, const RowCounts *before)
 		int64		updated = after[i].updated - before[i].updated - table->updated;
 		int64		deleted = after[i].deleted - before[i].deleted - table->deleted;
 
-		if (!table->derived && (inserted != 0 || updated != 0 || deleted != 0))
+		if (table->derived || (inserted == 0 && updated == 0 && deleted == 0))
+			continue;
+		if (inserted != 0 || deleted != 0 || !is_as_wanted(table, position_of(tables, table)))
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 					 errmsg("a trigger or a foreign key's action has changed rows of table \"%s\" that have not changed on server \"%s\"",
@@ -257,7 +299,7 @@ execute(const Mirror *mirror, List *tables, const char *text)
 	query_settings_back(level);
 	take_counts(tables);
 	SPI_freetuptable(SPI_tuptable);
-	refuse_side_effects(mirror, before);
+	refuse_side_effects(mirror, tables, before);
 }
 
 typedef struct Statement

@@ -299,10 +299,10 @@ lock_tables(Mirror *mirror, List *names, bool missing_ok)
 		StringInfoData text;
 
 		refuse_missing(mirror, missing_ok ? NIL : names, listed);
+		remote_execute(mirror->remote, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 		initStringInfo(&text);
-		appendStringInfoString(&text, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE ");
 		for (int i = 0; i < listed->n_rows; i++)
-			appendStringInfo(&text, "%s%s", i == 0 ? "" : ", ", remote_value(listed, i, 1));
+			appendStringInfo(&text, "%s%s", i == 0 ? "LOCK TABLE " : ", ", remote_value(listed, i, 1));
 		appendStringInfoString(&text, " IN ACCESS SHARE MODE");
 		remote_execute(mirror->remote, text.data);
 		locked = remote_query(mirror->remote, list_query, 2, args, "vv");
@@ -663,8 +663,9 @@ catalog_finish(Mirror *mirror)
 }
 
 /*
- * Sets the sequences behind a table's columns past its rows, of which those count
- * that a sequence could have numbered.
+ * Sets the sequences behind a table's columns, their own or those of their
+ * defaults, past its rows, of which those count that a sequence could have
+ * numbered.
  */
 void
 catalog_advance_sequences(const MirrorTable *table)
@@ -682,10 +683,13 @@ catalog_advance_sequences(const MirrorTable *table)
 							   "LATERAL (SELECT max(t.%s), min(t.%s) FROM %s t WHERE t.%s BETWEEN q.seqmin AND q.seqmax) e (highest, lowest), "
 							   "LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN e.highest ELSE e.lowest END) m (id), "
 							   "LATERAL pg_sequence_last_value(q.seqrelid::regclass) l (value) "
-							   "WHERE q.seqrelid = pg_get_serial_sequence(%s, %s)::regclass "
+							   "WHERE q.seqrelid IN (SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
+							   "AND d.refobjid = %u AND d.refobjsubid = %d AND d.deptype IN ('a', 'i') UNION SELECT d.refobjid FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid "
+							   "WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND f.adrelid = %u AND f.adnum = %d) "
+							   "AND has_sequence_privilege(q.seqrelid, 'UPDATE') "
 							   "AND CASE WHEN q.seqincrement > 0 THEN m.id > COALESCE(l.value, q.seqstart::numeric - 1) "
 							   "ELSE m.id < COALESCE(l.value, q.seqstart::numeric + 1) END",
 							   column->quoted, column->quoted, table->local, column->quoted,
-							   quote_literal_cstr(table->local), quote_literal_cstr(column->name)));
+							   table->relid, column->attnum, table->relid, column->attnum));
 	}
 }

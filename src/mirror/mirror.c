@@ -642,10 +642,34 @@ check_mirror(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * The sequences of a mirror's schema that only defaults of its tables use, and that
+ * do not go with a column.
+ */
+static List *
+used_sequences(const Mirror *mirror)
+{
+	List	   *sequences = NIL;
+
+	if (SPI_execute(psprintf("SELECT s.oid::regclass FROM pg_class s WHERE s.relkind = 'S' AND s.relnamespace = %u "
+							 "AND EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid) "
+							 "AND NOT EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid "
+							 "WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid "
+							 "AND (f.oid IS NULL OR f.adrelid NOT IN (SELECT m.relation FROM catreg.mirror m))) "
+							 "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid "
+							 "AND d.refclassid = 'pg_class'::regclass)", mirror->namespace), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the sequences of a mirror");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		sequences = lappend(sequences, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return sequences;
+}
+
 PG_FUNCTION_INFO_V1(drop_mirror);
 
 /*
- * drop_mirror(local_schema): drops its tables, and enums that only they have used.
+ * drop_mirror(local_schema): drops its tables, and enums and sequences that only
+ * they have used.
  */
 Datum
 drop_mirror(PG_FUNCTION_ARGS)
@@ -653,6 +677,7 @@ drop_mirror(PG_FUNCTION_ARGS)
 	Mirror		mirror;
 	List	   *definitions;
 	List	   *types = NIL;
+	List	   *sequences;
 	StringInfoData tables;
 	ListCell   *cell;
 	int			level;
@@ -671,9 +696,12 @@ drop_mirror(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < SPI_processed; i++)
 		types = lappend(types, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
 	SPI_freetuptable(SPI_tuptable);
+	sequences = used_sequences(&mirror);
 	query_execute(psprintf("DROP TABLE %s", tables.data));
 	foreach(cell, types)
 		query_execute(psprintf("DROP TYPE %s", (char *) lfirst(cell)));
+	foreach(cell, sequences)
+		query_execute(psprintf("DROP SEQUENCE %s", (char *) lfirst(cell)));
 	query_settings_back(level);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -72,6 +72,30 @@ SELECT pg_temp.differing();
 SELECT catreg.drop_mirror('m');
 DROP TABLE source.cascaded, source.cleared, source.kept, source.parent;
 
+-- what refers to a key that looks otherwise follows it, here as there
+CREATE TABLE source.parent (id numeric PRIMARY KEY, v int);
+CREATE TABLE source.child (id int PRIMARY KEY, parent numeric REFERENCES source.parent ON UPDATE CASCADE ON DELETE CASCADE);
+INSERT INTO source.parent SELECT i, i FROM generate_series(1, 50) i;
+INSERT INTO source.child SELECT i, 1 + i % 50 FROM generate_series(1, 500) i;
+SELECT catreg.create_mirror('here', 'source', 'm');
+UPDATE source.parent SET id = id::numeric(9, 2) WHERE v % 7 = 1;
+DELETE FROM source.parent WHERE v % 10 = 2;
+SELECT * FROM catreg.refresh_mirror('m');
+SELECT pg_temp.differing();
+UPDATE source.parent SET id = id::numeric(9, 3) WHERE v % 5 = 1;
+UPDATE catreg.mirror SET remote_state = NULL;
+SELECT * FROM catreg.refresh_mirror('m');
+SELECT pg_temp.differing();
+ALTER TABLE source.child DROP CONSTRAINT child_parent_fkey;
+UPDATE source.parent SET id = id::numeric(9, 1) WHERE v = 7;
+UPDATE source.child SET parent = NULL WHERE id = 2;
+SELECT * FROM catreg.refresh_mirror('m');
+ALTER TABLE m.child DROP CONSTRAINT child_parent_fkey;
+SELECT * FROM catreg.refresh_mirror('m');
+SELECT pg_temp.differing();
+SELECT catreg.drop_mirror('m');
+DROP TABLE source.child, source.parent;
+
 -- values change places under deferred constraints, of tables in a circle
 CREATE TABLE source.one (id int PRIMARY KEY, u int UNIQUE, other int);
 CREATE TABLE source.other (id int PRIMARY KEY, u int UNIQUE, one int REFERENCES source.one DEFERRABLE INITIALLY DEFERRED);
@@ -121,6 +145,20 @@ SELECT pg_temp.differing();
 INSERT INTO m.numbered DEFAULT VALUES RETURNING *;
 SELECT catreg.drop_mirror('m');
 DROP TABLE source.numbered;
+CREATE SEQUENCE source.shared;
+CREATE TABLE source.a (id int PRIMARY KEY DEFAULT nextval('source.shared'));
+CREATE TABLE source.b (id int PRIMARY KEY DEFAULT nextval('source.shared'));
+INSERT INTO source.a SELECT FROM generate_series(1, 5);
+INSERT INTO source.b SELECT FROM generate_series(1, 5);
+SELECT catreg.create_mirror('here', 'source', 'm');
+INSERT INTO m.a DEFAULT VALUES RETURNING *;
+INSERT INTO source.b VALUES (70);
+SELECT * FROM catreg.refresh_mirror('m');
+INSERT INTO m.a DEFAULT VALUES RETURNING *;
+SELECT catreg.drop_mirror('m');
+SELECT relname FROM pg_class WHERE relnamespace = 'm'::regnamespace;
+DROP TABLE source.a, source.b;
+DROP SEQUENCE source.shared;
 
 -- a session's and a role's settings
 CREATE TYPE source.mood AS ENUM ('good', 'NULL');
