@@ -33,12 +33,13 @@ COMMENT ON FUNCTION catreg.refresh_summaries(text[], regnamespace) IS
 -- Frozen collections
 
 CREATE TABLE catreg.frozen_collection (
-    registry regnamespace,
+    registry regclass,
     collection text,
     frozen timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (registry, collection)
 );
 COMMENT ON TABLE catreg.frozen_collection IS 'the collections that are frozen; written by freeze_collections() and thaw_collections() only';
+COMMENT ON COLUMN catreg.frozen_collection.registry IS 'a table of the registry, see table_of_registry()';
 COMMENT ON COLUMN catreg.frozen_collection.collection IS 'its key: the collection_id, or the name in registries that go by names';
 SELECT pg_catalog.pg_extension_config_dump('catreg.frozen_collection', '');
 GRANT SELECT ON catreg.frozen_collection TO PUBLIC;
@@ -189,7 +190,7 @@ CREATE FUNCTION catreg.freeze_follow_drop() RETURNS event_trigger
 $$
 BEGIN
     DELETE FROM catreg.frozen_collection f USING pg_event_trigger_dropped_objects() o
-    WHERE o.classid = 'pg_namespace'::regclass AND o.objid = f.registry;
+    WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = f.registry;
 END
 $$;
 COMMENT ON FUNCTION catreg.freeze_follow_drop() IS

@@ -5,6 +5,26 @@
 
 GRANT USAGE ON SCHEMA catreg TO PUBLIC;
 
+-- A registry or catalog is its schema; in tables it is noted by a table in there: that
+-- has the same OID after pg_upgrade, which refuses columns of type regnamespace.
+
+CREATE FUNCTION catreg.table_of_registry(registry regnamespace) RETURNS regclass
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT c.oid::regclass FROM pg_class c
+    WHERE c.relnamespace = registry AND c.relname IN ('butler_attributes', 'nodes') ORDER BY c.relname LIMIT 1;
+END;
+COMMENT ON FUNCTION catreg.table_of_registry(regnamespace) IS
+    'internal: the table by which a Butler registry or a Tiled catalog is noted';
+
+CREATE FUNCTION catreg.schema_of_registry(registry regclass) RETURNS regnamespace
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = registry;
+END;
+COMMENT ON FUNCTION catreg.schema_of_registry(regclass) IS
+    'internal: the schema of a registry or catalog that is noted by a table';
+
 CREATE FUNCTION catreg.signal_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.signal_change() IS

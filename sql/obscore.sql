@@ -2,13 +2,14 @@
 
 CREATE TABLE catreg.obscore (
     obscore regclass PRIMARY KEY,
-    registry regnamespace NOT NULL,
+    registry regclass NOT NULL,
     config json NOT NULL,
     own_table boolean NOT NULL,
     client_config text,
     refreshed timestamptz
 );
 COMMENT ON TABLE catreg.obscore IS 'the ObsCore tables that catreg keeps; written by create_obscore() and drop_obscore() only';
+COMMENT ON COLUMN catreg.obscore.registry IS 'a table of the registry, see table_of_registry()';
 COMMENT ON COLUMN catreg.obscore.own_table IS 'false: the client''s manager has made the table';
 COMMENT ON COLUMN catreg.obscore.client_config IS 'the value of config:obscore.json in butler_attributes, which drop_obscore() gives back';
 COMMENT ON COLUMN catreg.obscore.refreshed IS 'when the table was last made or compared as a whole';
@@ -93,17 +94,17 @@ COMMENT ON FUNCTION catreg.obscore_failed(text) IS
     'internal: NULL, with a problem noted';
 
 CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
 CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
 COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
     'internal: the intersection of the regions of several records';
 
 CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
     'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
@@ -133,12 +134,12 @@ COMMENT ON FUNCTION catreg.obscore_mjd(bigint) IS
     'internal: the MJD in UTC of a time in TAI, NULL where it cannot be told';
 
 CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
 CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
-    LANGUAGE c IMMUTABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
 COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
     'internal: the integer, NULL where a column of so many bytes does not hold it';
 
@@ -252,8 +253,8 @@ CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS vo
 $$
 DECLARE
     -- of what is left: anything at all, anything find-first?
-    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry);
-    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE o.registry = obscore_remove_triggers.registry
+    kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry);
+    find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry
                                   AND o.config->>'collection_type' = 'CHAINED');
     t record;
 BEGIN
@@ -531,14 +532,18 @@ BEGIN
                                ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
         FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = old AND v.relkind = 'v');
-    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, left(old_name, 50) || '_catreg_old');
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', old, 'catreg_old_' || old::oid);
+    IF schema <> (SELECT relnamespace FROM pg_class WHERE oid = new) THEN
+        EXECUTE format('ALTER TABLE %s SET SCHEMA %s', new, schema);
+    END IF;
     EXECUTE format('ALTER TABLE %s RENAME TO %I', new, old_name);
     FOREACH statement IN ARRAY views LOOP
         EXECUTE statement;
     END LOOP;
     EXECUTE format('DROP TABLE %s', old);
     FOR i IN SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
-             WHERE x.indrelid = new AND starts_with(c.relname, new_name) LOOP
+             WHERE x.indrelid = new AND starts_with(c.relname, new_name)
+               AND octet_length(old_name || substr(c.relname, length(new_name) + 1)) < 64 LOOP
         EXECUTE format('ALTER INDEX %s.%I RENAME TO %I', schema, i.relname, old_name || substr(i.relname, length(new_name) + 1));
     END LOOP;
 END
@@ -551,7 +556,7 @@ CREATE FUNCTION catreg.alter_obscore(obscore regclass, config json) RETURNS void
 $$
 DECLARE
     d record;
-    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    name name := 'catreg_new_' || obscore::oid;
     statements text[];
     statement text;
     made regclass;
@@ -567,7 +572,7 @@ BEGIN
         PERFORM catreg.obscore_alter_tiled(obscore, config);
         RETURN;
     END IF;
-    SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
+    SELECT o.config, o.own_table, catreg.schema_of_registry(o.registry) AS registry, pg_get_userbyid(c.relowner) AS owner INTO d
     FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = alter_obscore.obscore;
     IF NOT d.own_table THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -610,7 +615,8 @@ $$
 DECLARE
     d record;
 BEGIN
-    SELECT * INTO d FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
+    SELECT o.own_table, o.client_config, catreg.schema_of_registry(o.registry) AS registry INTO d
+    FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
     PERFORM catreg.obscore_undefine(obscore);
     PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
@@ -647,9 +653,8 @@ DECLARE
 BEGIN
     FOR dropped IN
         DELETE FROM catreg.obscore d USING pg_event_trigger_dropped_objects() o
-        WHERE (o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid = d.obscore)
-           OR (o.classid = 'pg_namespace'::regclass AND o.objid = d.registry)
-        RETURNING d.registry
+        WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND o.objid IN (d.obscore, d.registry)
+        RETURNING catreg.schema_of_registry(d.registry)
     LOOP
         PERFORM catreg.obscore_remove_triggers(dropped);
     END LOOP;

@@ -45,20 +45,20 @@ CREATE FUNCTION catreg.obscore_alter_tiled(obscore regclass, config json) RETURN
 $$
 DECLARE
     d record;
-    name name := (SELECT left(relname, 48) || '_catreg_new' FROM pg_class WHERE oid = obscore);
+    name name := 'catreg_new_' || obscore::oid;
     statements text[];
     statement text;
     made regclass;
 BEGIN
-    SELECT o.*, pg_get_userbyid(c.relowner) AS owner INTO d
+    SELECT o.*, catreg.schema_of_registry(o.registry) AS schema, pg_get_userbyid(c.relowner) AS owner INTO d
     FROM catreg.obscore o JOIN pg_class c ON c.oid = o.obscore WHERE o.obscore = obscore_alter_tiled.obscore;
     PERFORM catreg.obscore_check_alterable(obscore);
-    statements := ARRAY(SELECT catreg.obscore_create_statements(config::text, d.registry, name));
+    statements := ARRAY(SELECT catreg.obscore_create_statements(config::text, d.schema, name));
     EXECUTE statements[1];
-    made := format('%s.%I', d.registry, name)::regclass;
+    made := format('%s.%I', d.schema, name)::regclass;
     EXECUTE format('ALTER TABLE %s OWNER TO %I', made, d.owner);
     PERFORM catreg.obscore_carry_over(obscore, made);
-    PERFORM catreg.obscore_define(made, d.registry, config, true, NULL);
+    PERFORM catreg.obscore_define(made, d.schema, config, true, NULL);
     -- from here on writers wait
     PERFORM catreg.obscore_lock_sources(made);
     PERFORM catreg.obscore_add_triggers(made);

@@ -11,7 +11,7 @@ CREATE VIEW catreg.status AS
            c.refreshed AS last_refresh
     FROM catreg.closure c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.closure
     UNION ALL
-    SELECT o.obscore, 'obscore', o.registry::text, pg_catalog.pg_get_userbyid(r.relowner),
+    SELECT o.obscore, 'obscore', catreg.schema_of_registry(o.registry)::text, pg_catalog.pg_get_userbyid(r.relowner),
            catreg.obscore_has_triggers(o.obscore),
            o.refreshed
     FROM catreg.obscore o LEFT JOIN pg_catalog.pg_class r ON r.oid = o.obscore

@@ -94,7 +94,8 @@ load_frozen(void)
 	MemoryContextReset(context);
 	n_frozen = 0;
 	SPI_connect();
-	n = butler_select(SELECT_LATEST, "SELECT f.registry::pg_catalog.oid, f.collection FROM catreg.frozen_collection f", 0, NULL, NULL);
+	n = butler_select(SELECT_LATEST, "SELECT c.relnamespace, f.collection FROM catreg.frozen_collection f"
+					  " JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) f.registry", 0, NULL, NULL);
 	old = MemoryContextSwitchTo(context);
 	frozen = palloc_extended(sizeof(Frozen) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
@@ -441,7 +442,7 @@ freeze_define(PG_FUNCTION_ARGS)
 {
 	return write_frozen(fcinfo, true,
 						"INSERT INTO catreg.frozen_collection (registry, collection)"
-						" SELECT $1, k::pg_catalog.text FROM pg_catalog.unnest($2) k");
+						" SELECT catreg.table_of_registry($1), k::pg_catalog.text FROM pg_catalog.unnest($2) k");
 }
 
 PG_FUNCTION_INFO_V1(freeze_undefine);
@@ -454,7 +455,7 @@ Datum
 freeze_undefine(PG_FUNCTION_ARGS)
 {
 	return write_frozen(fcinfo, false,
-						"DELETE FROM catreg.frozen_collection f WHERE f.registry OPERATOR(pg_catalog.=) $1"
+						"DELETE FROM catreg.frozen_collection f WHERE f.registry OPERATOR(pg_catalog.=) catreg.table_of_registry($1)"
 						" AND f.collection OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.text[])");
 }
 

@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/portal.h"
 #include "utils/tuplestore.h"
 
 #include "core/compat.h"
@@ -33,13 +34,17 @@
 #include "obscore/alter.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
+#include "obscore/problem.h"
 #include "obscore/touched.h"
 
 /* No attribute has this number. */
 #define ALTER_SUBID 0xCA7
 
-/* The rows that others have noted, for a query that applies them. */
+/* Rows that are noted, or that others have noted, for a query. */
 #define NOTED_ROWS "catreg_noted"
+
+/* So many of them are fetched at a time. */
+#define FETCH 1000
 
 static void
 set_lock_tag(LOCKTAG *tag, Oid table)
@@ -60,29 +65,68 @@ obscore_lock_writer(Oid table)
 	return LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* Rows as JSON, which casts of their types may make: with the rights in force. */
+static Tuplestorestate *
+rows_as_json(const char *changed, TupleDesc *desc, uint64 *n)
+{
+	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
+	Portal		portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT pg_catalog.to_jsonb(r) AS changed FROM %s r", changed),
+												   0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
+
+	*desc = CreateTupleDescCopy(portal->tupDesc);
+	*n = 0;
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			tuplestore_puttuple(rows, SPI_tuptable->vals[i]);
+		*n += SPI_processed;
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	return rows;
+}
+
 /*
  * Notes rows that an event has changed, as they were and as they are, for
  * whoever alters the table; changed is NULL where there are too many to say.  SPI
- * must be connected, with the rows known to it.
+ * must be connected, with the rows known to it and the rights of the table's owner
+ * in force.
  */
 void
 obscore_note_change(const Obscore *obscore, Oid relid, const char *changed, ObscoreChange change)
 {
 	Relation	journal;
 	QueryUser	before;
+	TupleDesc	desc;
+	uint64		n;
+	Tuplestorestate *rows = changed == NULL ? NULL : rows_as_json(changed, &desc, &n);
 
 	journal = query_open_own_table("obscore_journal", RowExclusiveLock, &before);
-	if (changed == NULL)
+	if (rows == NULL)
 		query_execute(psprintf("INSERT INTO catreg.obscore_journal (obscore, relation) VALUES (%u, %u)",
 							   obscore->table, relid));
 	else
+	{
+		query_register_rows(NOTED_ROWS, desc, rows, n);
 		query_execute(psprintf("INSERT INTO catreg.obscore_journal (obscore, relation, change, changed)"
-							   " SELECT %u, %u, %d, pg_catalog.to_jsonb(r) FROM %s r",
-							   obscore->table, relid, change, changed));
+							   " SELECT %u, %u, %d, r.changed FROM " NOTED_ROWS " r",
+							   obscore->table, relid, change));
+		SPI_unregister_relation(NOTED_ROWS);
+		tuplestore_end(rows);
+	}
 	query_close_own_table(journal, &before);
 }
 
 /* ------------------------------------------------------------- alter_obscore */
+
+static void
+check_owner(Oid table)
+{
+	if (!pg_class_ownercheck(table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+}
 
 PG_FUNCTION_INFO_V1(obscore_begin_alter);
 
@@ -97,8 +141,7 @@ obscore_begin_alter(PG_FUNCTION_ARGS)
 	LOCKTAG		tag;
 
 	(void) obscore_get(table, false);
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	check_owner(table);
 	set_lock_tag(&tag, table);
 	(void) LockAcquire(&tag, ShareRowExclusiveLock, false, false);
 	PG_RETURN_VOID();
@@ -228,6 +271,9 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	QueryUser	before;
 	int			level;
 
+	obscore_problems_forget();
+	check_owner(PG_GETARG_OID(0));
+	check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	old = obscore_get(PG_GETARG_OID(1), false);
@@ -314,6 +360,8 @@ obscore_catch_up(PG_FUNCTION_ARGS)
 	bool		all = false;
 	QueryUser	before;
 
+	check_owner(PG_GETARG_OID(0));
+	check_owner(PG_GETARG_OID(1));
 	obscore_hold();
 	obscore = obscore_get(PG_GETARG_OID(0), false);
 	SPI_connect();
@@ -352,8 +400,7 @@ obscore_clear_journal(PG_FUNCTION_ARGS)
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(table);
 
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	check_owner(table);
 	query_execute_on_definitions("obscore_journal", "DELETE FROM catreg.obscore_journal WHERE obscore OPERATOR(pg_catalog.=) $1",
 								 1, &type, &value, NULL);
 	PG_RETURN_VOID();

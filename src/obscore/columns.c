@@ -23,17 +23,18 @@ typedef struct StaticColumn
 	ObscoreValueType value_type;
 } StaticColumn;
 
+/* Types that are no keywords of SQL have their schema: writers have search paths of their own. */
 static const StaticColumn static_columns[] = {
-	{"dataproduct_type", "text", OBSCORE_STRING},
-	{"dataproduct_subtype", "text", OBSCORE_STRING},
-	{"facility_name", "text", OBSCORE_STRING},
+	{"dataproduct_type", "pg_catalog.text", OBSCORE_STRING},
+	{"dataproduct_subtype", "pg_catalog.text", OBSCORE_STRING},
+	{"facility_name", "pg_catalog.text", OBSCORE_STRING},
 	{"calib_level", "smallint", OBSCORE_INT},
-	{"target_name", "text", OBSCORE_STRING},
-	{"obs_id", "text", OBSCORE_STRING},
-	{"obs_collection", "text", OBSCORE_STRING},
-	{"obs_publisher_did", "text", OBSCORE_STRING},
-	{"access_url", "text", OBSCORE_STRING},
-	{"access_format", "text", OBSCORE_STRING},
+	{"target_name", "pg_catalog.text", OBSCORE_STRING},
+	{"obs_id", "pg_catalog.text", OBSCORE_STRING},
+	{"obs_collection", "pg_catalog.text", OBSCORE_STRING},
+	{"obs_publisher_did", "pg_catalog.text", OBSCORE_STRING},
+	{"access_url", "pg_catalog.text", OBSCORE_STRING},
+	{"access_format", "pg_catalog.text", OBSCORE_STRING},
 	{"s_resolution", "double precision", OBSCORE_FLOAT},
 	{"s_xel1", "integer", OBSCORE_INT},
 	{"s_xel2", "integer", OBSCORE_INT},
@@ -46,22 +47,22 @@ static const StaticColumn static_columns[] = {
 	{"em_min", "double precision", OBSCORE_FLOAT},
 	{"em_max", "double precision", OBSCORE_FLOAT},
 	{"em_res_power", "double precision", OBSCORE_FLOAT},
-	{"em_filter_name", "text", OBSCORE_STRING},
-	{"o_ucd", "text", OBSCORE_STRING},
+	{"em_filter_name", "pg_catalog.text", OBSCORE_STRING},
+	{"o_ucd", "pg_catalog.text", OBSCORE_STRING},
 	{"pol_xel", "integer", OBSCORE_INT},
-	{"instrument_name", "text", OBSCORE_STRING},
+	{"instrument_name", "pg_catalog.text", OBSCORE_STRING},
 };
 
 static const StaticColumn spatial_columns[] = {
 	{"s_ra", "double precision", OBSCORE_FLOAT},
 	{"s_dec", "double precision", OBSCORE_FLOAT},
 	{"s_fov", "double precision", OBSCORE_FLOAT},
-	{"s_region", "text", OBSCORE_STRING},
+	{"s_region", "pg_catalog.text", OBSCORE_STRING},
 };
 
 static const StaticColumn own_columns[] = {
 	{"access_estsize", "bigint", OBSCORE_INT},
-	{"pol_states", "text", OBSCORE_STRING},
+	{"pol_states", "pg_catalog.text", OBSCORE_STRING},
 };
 
 /* Strings longer than this are text (daf_butler, postgresql.py). */
@@ -124,7 +125,7 @@ add_extra(List *columns, const ObscoreExtraColumn *extra, int n)
 				if (length == 0)
 					columns = add_column(columns, column->name, "character varying", OBSCORE_STRING, 0);
 				else if (length > LONGEST_VARCHAR)
-					columns = add_column(columns, column->name, "text", OBSCORE_STRING, 0);
+					columns = add_column(columns, column->name, "pg_catalog.text", OBSCORE_STRING, 0);
 				else
 					columns = add_column(columns, column->name, psprintf("character varying(%d)", length),
 										 OBSCORE_STRING, length);
@@ -173,10 +174,10 @@ obscore_columns(const ObscoreConfig *config, bool own_table)
 	for (int i = 0; i < config->n_dataset_types; i++)
 		columns = add_extra(columns, config->dataset_types[i].extra, config->dataset_types[i].n_extra);
 	columns = add_spatial(columns, config);
-	columns = add_column(columns, "registry_dataset_id", "uuid", OBSCORE_NULL, 0);
+	columns = add_column(columns, "registry_dataset_id", "pg_catalog.uuid", OBSCORE_NULL, 0);
 	if (own_table)
 		columns = add_static(columns, own_columns, lengthof(own_columns));
 	if (config->collection_type == OBSCORE_CHAINED)
-		columns = add_column(columns, "registry_data_id", "uuid", OBSCORE_NULL, 0);
+		columns = add_column(columns, "registry_data_id", "pg_catalog.uuid", OBSCORE_NULL, 0);
 	return add_column(columns, "region", "catreg.region", OBSCORE_NULL, 0);
 }

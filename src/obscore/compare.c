@@ -101,6 +101,7 @@ refresh_obscore(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	obscore = obscore_get(table, false);
 	check_owner(table);
+	obscore_problems_forget();
 	obscore_hold();
 	SPI_connect();
 	query_become(obscore->owner, &before);
@@ -132,6 +133,7 @@ obscore_fill(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	check_owner(table);
+	obscore_problems_forget();
 	obscore_hold();
 	SPI_connect();
 	query_become(obscore->owner, &before);

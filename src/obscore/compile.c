@@ -248,6 +248,15 @@ record_field_or_null(Compiler *c, const char *element, const char *column)
 
 /* -------------------------------------------------------------- templates */
 
+/* Of a combination there may be no record; one that is there has all of its key. */
+static bool
+is_key_of_combination(const Compiler *c, const char *name, const char *column)
+{
+	const DimensionElement *element = universe_element(c->universe, name);
+
+	return element != NULL && element->key == NULL && name_in(element->required, column);
+}
+
 static TemplateFound
 resolve_record(Compiler *c, const TemplatePiece *field, TemplateValue *value)
 {
@@ -279,12 +288,15 @@ resolve_record(Compiler *c, const TemplatePiece *field, TemplateValue *value)
 	}
 	value->type = template_type(type);
 	value->consumed = 2;
-	value->not_null = false;
 	if (value->type == TEMPLATE_OTHER || strcmp(column, "region") == 0)
 	{
 		value->problem = psprintf("field \"%s\" of \"%s\" has no text", column, element);
 		return TEMPLATE_REFUSED;
 	}
+	value->not_null = is_key_of_combination(c, element, column);
+	if (value->not_null)
+		value->sql = psprintf("catreg.python_not_none(%s, %s)", value->sql,
+							  quote_literal_cstr(psprintf("there is no record of \"%s\"", element)));
 	return TEMPLATE_FOUND;
 }
 
@@ -330,8 +342,9 @@ resolve_constant(Compiler *c, const char *name, TemplateValue *value)
 		text = c->config->obs_collection != NULL ? c->config->obs_collection : c->obscore->config->obs_collection;
 	else
 		return TEMPLATE_MISSING;
-	return found_text(value, text == NULL ? "'None'::pg_catalog.text" :
-					  psprintf("%s::pg_catalog.text", quote_literal_cstr(text)));
+	(void) found_text(value, text == NULL ? "NULL" : psprintf("%s::pg_catalog.text", quote_literal_cstr(text)));
+	value->not_null = text != NULL;
+	return TEMPLATE_FOUND;
 }
 
 /*
@@ -515,6 +528,7 @@ convert_text(const ObscoreColumn *column, const char *sql)
 	}
 }
 
+/* What an extra column adds to a row; NULL: nothing, since a key is missing. */
 static char *
 extra_value(Compiler *c, const ObscoreColumn *column, const ObscoreExtraColumn *extra)
 {
@@ -534,9 +548,7 @@ extra_value(Compiler *c, const ObscoreColumn *column, const ObscoreExtraColumn *
 		return psprintf("%s", value.sql);
 
 	sql = compile_text(c, extra->template, extra->template_path, &missing);
-	if (missing)
-		return "NULL";
-	return noted(column->name, convert_text(column, sql));
+	return missing ? NULL : noted(column->name, convert_text(column, sql));
 }
 
 static const ObscoreExtraColumn *
@@ -563,14 +575,19 @@ static char *
 facility_value(Compiler *c)
 {
 	const ObscoreConfig *config = c->obscore->config;
+	const char *instrument;
 	StringInfoData sql;
 
 	if (config->n_facilities == 0)
 		return text_constant(config->facility_name);
+
+	/* the client looks up "" where there is no instrument */
+	instrument = psprintf("COALESCE(%s::pg_catalog.text, '')", instrument_value(c));
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CASE %s::pg_catalog.text", instrument_value(c));
+	appendStringInfoString(&sql, "CASE");
 	for (int i = 0; i < config->n_facilities; i++)
-		appendStringInfo(&sql, " WHEN %s THEN %s", quote_literal_cstr(config->facilities[i].instrument),
+		appendStringInfo(&sql, " WHEN %s OPERATOR(pg_catalog.=) %s THEN %s", instrument,
+						 quote_literal_cstr(config->facilities[i].instrument),
 						 quote_literal_cstr(config->facilities[i].facility));
 	appendStringInfo(&sql, " ELSE %s END", text_constant(config->facility_name));
 	return sql.data;
@@ -601,7 +618,7 @@ time_value(Compiler *c, const char *column, const char *bound)
 			element = first_of_family(c, lfirst(cell));
 	if (element == NULL)
 		return "NULL";
-	return noted(column, psprintf("catreg.obscore_mjd(pg_catalog.%s(%s))", bound,
+	return noted(column, psprintf("catreg.obscore_mjd(catreg.timespan_bound(pg_catalog.%s(%s), NULL))", bound,
 								  record_field_or_null(c, element, "timespan")));
 }
 
@@ -612,6 +629,18 @@ observation_field(Compiler *c, const char *column)
 }
 
 /* ------------------------------------------------------------------ spectral */
+
+/* The names that there are ranges of, as an array in SQL. */
+static char *
+spectral_names(const ObscoreConfig *config)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < config->n_spectral; i++)
+		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ", quote_literal_cstr(config->spectral[i].name));
+	return psprintf("ARRAY[%s]::pg_catalog.text[]", names.data);
+}
 
 /*
  * One end of the filter's range, else of the band's.  One call, since an
@@ -626,24 +655,38 @@ spectral_value(Compiler *c, bool upper)
 	Oid			type;
 	const char *band = dimension_value(c, "band", &depends, &type);
 	const char *filter = dimension_value(c, "physical_filter", &depends, &type);
-	StringInfoData names;
 	StringInfoData values;
 
 	if (band == NULL || config->n_spectral == 0)
 		return "NULL";
-	initStringInfo(&names);
 	initStringInfo(&values);
 	for (int i = 0; i < config->n_spectral; i++)
 	{
 		bool		known = upper ? config->spectral[i].has_max : config->spectral[i].has_min;
 		double		value = upper ? config->spectral[i].max : config->spectral[i].min;
 
-		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ", quote_literal_cstr(config->spectral[i].name));
 		appendStringInfo(&values, "%s%s", i == 0 ? "" : ", ",
 						 known ? psprintf("'%.17g'::pg_catalog.float8", value) : "NULL");
 	}
-	return psprintf("catreg.obscore_spectral(%s, %s, ARRAY[%s]::pg_catalog.text[], ARRAY[%s]::pg_catalog.float8[])",
-					filter == NULL ? "NULL" : filter, band, names.data, values.data);
+	return psprintf("catreg.obscore_spectral(%s, %s, %s, ARRAY[%s]::pg_catalog.float8[])",
+					filter == NULL ? "NULL" : filter, band, spectral_names(config), values.data);
+}
+
+/* Is there a range of the filter or the band, be its ends NULL? */
+static char *
+spectral_is_known(Compiler *c)
+{
+	const ObscoreConfig *config = c->obscore->config;
+	const char *depends;
+	Oid			type;
+	const char *band = dimension_value(c, "band", &depends, &type);
+	const char *filter = dimension_value(c, "physical_filter", &depends, &type);
+	const char *names = spectral_names(config);
+
+	if (band == NULL || config->n_spectral == 0)
+		return "false";
+	return psprintf("(%s::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%s) OR %s::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%s))",
+					filter == NULL ? "NULL" : filter, names, band, names);
 }
 
 /* -------------------------------------------------------------------- regions */
@@ -850,27 +893,41 @@ is_derived(const Compiler *c, const char *name)
 	return strcmp(name, "instrument_name") == 0 || strcmp(name, "facility_name") == 0;
 }
 
-/* Does it count only where it is not NULL? */
 static bool
-may_be_derived(const char *name)
+is_spectral(const char *name)
 {
-	return strcmp(name, "t_min") == 0 || strcmp(name, "t_max") == 0 ||
-		strcmp(name, "em_min") == 0 || strcmp(name, "em_max") == 0;
+	return strcmp(name, "em_min") == 0 || strcmp(name, "em_max") == 0;
 }
 
+static bool
+is_time(const char *name)
+{
+	return strcmp(name, "t_min") == 0 || strcmp(name, "t_max") == 0;
+}
+
+/*
+ * What is made of the data id counts more than an extra column, times only where
+ * there are any; other values count less.
+ */
 static char *
 column_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 {
 	const ObscoreExtraColumn *extra = find_extra(c->config->extra, c->config->n_extra, column->name);
 	char	   *value = static_value(c, column, has_region);
+	char	   *added;
 
 	if (extra == NULL)
 		extra = find_extra(c->obscore->config->extra, c->obscore->config->n_extra, column->name);
 	if (extra == NULL || is_derived(c, column->name))
 		return value;
-	if (may_be_derived(column->name))
-		return psprintf("COALESCE(%s, (%s)::%s)", value, extra_value(c, column, extra), column->type);
-	return extra_value(c, column, extra);
+	added = extra_value(c, column, extra);
+	if (added == NULL)
+		return value;
+	if (is_time(column->name))
+		return psprintf("COALESCE(%s, (%s)::%s)", value, added, column->type);
+	if (is_spectral(column->name))
+		return psprintf("CASE WHEN %s THEN %s ELSE (%s)::%s END", spectral_is_known(c), value, added, column->type);
+	return added;
 }
 
 /* The footprint, decoded once for all columns that are made of it. */

@@ -10,7 +10,9 @@
  */
 #include "obscore/config_reader.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,9 @@
 /* PostgreSQL's limits (NAMEDATALEN, INDEX_MAX_KEYS) */
 #define MAX_NAME 63
 #define MAX_INDEX_COLUMNS 32
+
+/* Columns of strings up to so many characters have a length (see columns.c) */
+#define LONGEST_VARCHAR 32
 
 /* What a table has in any case (daf_butler's _STATIC_COLUMNS) */
 static const char *const static_columns[] = {
@@ -527,8 +532,10 @@ check_constant(ObscoreReader *reader, const ObscoreNode *document, const ColumnP
 			number = &number_columns[i];
 	if (number == NULL || column->constant_type == OBSCORE_NULL)
 		return true;
+	errno = 0;
 	value = strtod(column->constant, &end);
 	if (*end == '\0' && end > column->constant && strpbrk(column->constant, " xXnN") == NULL &&
+		!(errno == ERANGE && (value == 0 || value >= HUGE_VAL || value <= -HUGE_VAL)) &&
 		(number->bytes == 0 ||
 		 (strpbrk(column->constant, ".eE") == NULL &&
 		  value >= (number->bytes == 2 ? SHRT_MIN : INT_MIN) && value <= (number->bytes == 2 ? SHRT_MAX : INT_MAX))))
@@ -581,6 +588,51 @@ check_column_types(ObscoreReader *reader, const ObscoreNode *document,
 									   "this column is of type %s, but was of type %s before",
 									   value_type_name(column->type),
 									   value_type_name(places[j].column->type));
+		}
+	}
+	return true;
+}
+
+static size_t
+n_characters(const char *text)
+{
+	size_t		n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char) *text & 0xc0) != 0x80;
+	return n;
+}
+
+/*
+ * A constant may be too long for a column that another dataset type's template has
+ * made.  PostgreSQL would cut it.
+ */
+static bool
+check_constant_lengths(ObscoreReader *reader, const ObscoreNode *document,
+					   const ColumnPlace *places, size_t n)
+{
+	size_t		i;
+	size_t		j;
+
+	for (i = 1; i < n; i++)
+	{
+		const ObscoreExtraColumn *column = places[i].column;
+		const ObscoreExtraColumn *first;
+		int			length;
+
+		for (j = 0; j < i && strcmp(places[j].column->name, column->name) != 0; j++)
+			;
+		first = places[j].column;
+		length = first->template == NULL || first->type != OBSCORE_STRING || first->length > LONGEST_VARCHAR ||
+			is_one_of(first->name, static_columns, LENGTH(static_columns)) ? 0 : first->length;
+		if (column->template == NULL && length > 0 && n_characters(column->constant) > (size_t) length)
+		{
+			ColumnPath	path;
+
+			return obscore_reader_fail(reader, column_path(&path, document, &places[i]),
+									   "A column has one type in all dataset types.",
+									   "the constant has %zu characters, but the column was made for %d",
+									   n_characters(column->constant), length);
 		}
 	}
 	return true;
@@ -711,6 +763,7 @@ obscore_check_columns(ObscoreReader *reader, const ObscoreNode *document,
 	return places != NULL &&
 		check_column_types(reader, document, places, n) &&
 		check_constants(reader, document, places, n) &&
+		check_constant_lengths(reader, document, places, n) &&
 		check_plugin_columns(reader, document, config, places, n) &&
 		check_indices(reader, document, config, places, n);
 }

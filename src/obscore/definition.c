@@ -293,11 +293,11 @@ load_row(HeapTuple row, TupleDesc desc)
 {
 	bool		isnull;
 	Oid			table = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
-	Oid			namespace = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
+	Oid			namespace = get_rel_namespace(DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)));
 	Definition *definition;
 	MemoryContext old;
 
-	if (!OidIsValid(table_owner(table)) || get_namespace_name(namespace) == NULL)
+	if (!OidIsValid(table_owner(table)) || !OidIsValid(namespace))
 		return;
 	old = MemoryContextSwitchTo(definitions_context);
 	definition = palloc0(sizeof(Definition));

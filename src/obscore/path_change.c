@@ -97,7 +97,7 @@ store_keys(const Obscore *obscore, const Keys *keys)
 								 1, types, values, NULL);
 	query_execute_on_definitions("obscore_collection",
 								 "INSERT INTO catreg.obscore_collection (obscore, position, collection)"
-								 " SELECT $1, k.n - 1, k.key FROM pg_catalog.unnest($2) WITH ORDINALITY k (key, n)",
+								 " SELECT $1, k.n OPERATOR(pg_catalog.-) 1, k.key FROM pg_catalog.unnest($2) WITH ORDINALITY k (key, n)",
 								 2, types, values, NULL);
 }
 
@@ -299,6 +299,8 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 
 	if (obscore->path->valid && obscore->path->applied)
 		return;
+	/* where the trigger is not deferred no message has told of the change yet */
+	obscore->path->valid = false;
 	old_context = MemoryContextSwitchTo(context);
 	lock_definition(obscore);
 	old = stored_keys(obscore);

@@ -44,7 +44,7 @@ obscore_is_plain(Oid table)
 	return OidIsValid(table) && get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
 }
 
-/* The rows that a query finds, as they are committed now. */
+/* The rows that a query finds, as they are committed now, and as this transaction has made them. */
 static Tuplestorestate *
 find_rows(const char *query, TupleDesc *desc, uint64 *n)
 {
@@ -55,6 +55,7 @@ find_rows(const char *query, TupleDesc *desc, uint64 *n)
 	query_set("join_collapse_limit", "1");
 	query_set("catreg.plan_by_key", "on");
 	query_set("jit", "off");
+	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 	PopActiveSnapshot();

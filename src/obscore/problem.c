@@ -43,6 +43,16 @@ obscore_note(const char *format,...)
 }
 
 /*
+ * Forgets what has been noted and not reported: by somebody's own call of these
+ * functions, or before an error.  To be called before rows are made.
+ */
+void
+obscore_problems_forget(void)
+{
+	pending[0] = '\0';
+}
+
+/*
  * From now on problems are rows (dataset_id, problem) and no warnings.  The
  * caller ends it, after an error too.
  */
@@ -51,7 +61,7 @@ obscore_problems_begin(Tuplestorestate *rows, TupleDesc desc)
 {
 	listed = rows;
 	listed_desc = desc;
-	pending[0] = '\0';
+	obscore_problems_forget();
 }
 
 void
@@ -59,7 +69,7 @@ obscore_problems_end(void)
 {
 	listed = NULL;
 	listed_desc = NULL;
-	pending[0] = '\0';
+	obscore_problems_forget();
 }
 
 static void

@@ -290,35 +290,65 @@ obscore_find_first_indexes(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+static void
+check_owner(Oid table)
+{
+	if (!pg_class_ownercheck(table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+}
+
 /*
  * Executes a statement about catreg.obscore, for the owner of an ObsCore table.
  */
 static uint64
 execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	if (!pg_class_ownercheck(table, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+	check_owner(table);
 	return query_execute_on_definitions("obscore", text, nargs, types, values, nulls);
+}
+
+/* The table by which a registry or a catalog is noted, as catreg.table_of_registry() has it. */
+static Oid
+table_of_registry(Oid namespace)
+{
+	Oid			table = get_relname_relid("butler_attributes", namespace);
+
+	if (!OidIsValid(table))
+		table = get_relname_relid("nodes", namespace);
+	if (!OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is neither a Butler registry nor a Tiled catalog in the schema")));
+	return table;
 }
 
 PG_FUNCTION_INFO_V1(obscore_define);
 
 /*
- * obscore_define(obscore, registry, config, own_table, client_config)
+ * obscore_define(obscore, registry, config, own_table, client_config), for the owner
+ * of both: whatever hangs on the table is executed when others write the registry.
  */
 Datum
 obscore_define(PG_FUNCTION_ARGS)
 {
-	Oid			types[5] = {REGCLASSOID, REGNAMESPACEOID, JSONOID, BOOLOID, TEXTOID};
+	Oid			types[5] = {REGCLASSOID, REGCLASSOID, JSONOID, BOOLOID, TEXTOID};
 	Datum		values[5];
 	char		nulls[6] = "     ";
+	Oid			registry;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("table and registry must not be NULL")));
+	registry = table_of_registry(PG_GETARG_OID(1));
+	check_owner(registry);
 	for (int i = 0; i < 5; i++)
 	{
 		if (PG_ARGISNULL(i))
 			nulls[i] = 'n';
 		values[i] = PG_GETARG_DATUM(i);
 	}
+	values[1] = ObjectIdGetDatum(registry);
 	execute_on_definitions(PG_GETARG_OID(0),
 						   "INSERT INTO catreg.obscore (obscore, registry, config, own_table, client_config) "
 						   "VALUES ($1, $2, $3, $4, $5)", 5, types, values, nulls);

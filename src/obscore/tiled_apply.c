@@ -30,6 +30,9 @@
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
+/* IS NOT DISTINCT FROM would look its operator up by search_path. */
+#define SAME_PARENT(a, b) "(" a ".parent OPERATOR(pg_catalog.=) " b ".parent OR (" a ".parent IS NULL AND " b ".parent IS NULL))"
+
 /* ------------------------------------------------- which nodes an event is about */
 
 /* The nodes that changed rows of a table are about, as they were or as they are. */
@@ -59,7 +62,7 @@ updated_nodes(const ObscoreTiled *tiled)
 		return nodes_of(tiled, tiled->nodes, "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")");
 	return psprintf("WITH RECURSIVE moved (id) AS ("
 					"SELECT w.id FROM " OBSCORE_NEW " w WHERE NOT EXISTS (SELECT FROM " OBSCORE_OLD " o WHERE o.id OPERATOR(pg_catalog.=) w.id "
-					"AND o.key::pg_catalog.text OPERATOR(pg_catalog.=) w.key::pg_catalog.text AND NOT o.parent IS DISTINCT FROM w.parent) "
+					"AND o.key::pg_catalog.text OPERATOR(pg_catalog.=) w.key::pg_catalog.text AND " SAME_PARENT("o", "w") ") "
 					"UNION SELECT n.id FROM moved m JOIN %s n ON n.parent OPERATOR(pg_catalog.=) m.id) "
 					"SELECT m.id FROM moved m UNION ALL SELECT o.id FROM " OBSCORE_OLD " o UNION ALL SELECT w.id FROM " OBSCORE_NEW " w",
 					query_relation(tiled->nodes));
@@ -145,7 +148,7 @@ lock_left(const ObscoreTiled *tiled, bool updated)
 	initStringInfo(&text);
 	write_lock_above(&text, tiled, psprintf("SELECT o.parent FROM " OBSCORE_OLD " o%s", !updated ? "" :
 											" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
-											" AND NOT n.parent IS DISTINCT FROM o.parent)"));
+											" AND " SAME_PARENT("n", "o") ")"));
 	plan = query_prepare(text.data, 0, NULL);
 	lock_containers(plan);
 	SPI_freeplan(plan);

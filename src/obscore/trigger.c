@@ -33,6 +33,7 @@
 #include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
+#include "obscore/problem.h"
 #include "obscore/remove.h"
 #include "obscore/statement_tags.h"
 #include "obscore/tiled.h"
@@ -48,6 +49,7 @@ typedef struct Event
 	MemoryContext context;		/* of the call */
 	const StatementTags *old;	/* NULL: not read yet */
 	const StatementTags *new;
+	bool		again;			/* rows of other keys were in the way */
 } Event;
 
 typedef void (*Action) (const Obscore *obscore, Event *event);
@@ -79,29 +81,32 @@ count_members(const Obscore *obscore, const ObscoreSelect *select, const Stateme
 }
 
 static void
-tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
+tags_removed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 {
 	TriggerData *trigdata = event->trigdata;
 	Relation	rel = trigdata->tg_relation;
 	ObscoreCounts counts = {0};
 	Members		members;
 
-	if (trigdata->tg_oldtable != NULL)
-	{
-		if (event->old == NULL)
-			event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
-		members = count_members(obscore, select, event->old, true);
-		if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
-			obscore_apply_removed(obscore, select, members.n, &counts);
-	}
-	if (trigdata->tg_newtable != NULL)
-	{
-		if (event->new == NULL)
-			event->new = statement_tags(rel, obscore->registry, trigdata->tg_newtable, event->context);
-		members = count_members(obscore, select, event->new, false);
-		if (members.n > 0)
-			obscore_apply_put(obscore, select, members.n, members.all, trigdata->tg_oldtable != NULL, &counts);
-	}
+	if (event->old == NULL)
+		event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
+	members = count_members(obscore, select, event->old, true);
+	if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
+		obscore_apply_removed(obscore, select, members.n, &counts);
+}
+
+static void
+tags_put(const Obscore *obscore, ObscoreSelect *select, Event *event)
+{
+	TriggerData *trigdata = event->trigdata;
+	ObscoreCounts counts = {0};
+	Members		members;
+
+	if (event->new == NULL)
+		event->new = statement_tags(trigdata->tg_relation, obscore->registry, trigdata->tg_newtable, event->context);
+	members = count_members(obscore, select, event->new, false);
+	if (members.n > 0)
+		obscore_apply_put(obscore, select, members.n, members.all, trigdata->tg_oldtable != NULL, &counts);
 }
 
 /* The changed rows, as they were and as they are. */
@@ -132,6 +137,28 @@ is_tags_table(const Obscore *obscore, Oid relid)
 	return false;
 }
 
+/*
+ * Removes, then puts, for all dataset types: a tag may have gone from one to
+ * another.
+ */
+static void
+tags_changed(const Obscore *obscore, Event *event)
+{
+	TriggerData *trigdata = event->trigdata;
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	ObscoreCounts counts = {0};
+	ListCell   *cell;
+
+	if (event->again)
+		obscore_touch_any(obscore, psprintf("SELECT c.dataset_id FROM %s c", changed_rows(trigdata)), &counts);
+	foreach(cell, obscore->selects)
+		if (trigdata->tg_oldtable != NULL && relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
+			tags_removed(obscore, lfirst(cell), event);
+	foreach(cell, obscore->selects)
+		if (trigdata->tg_newtable != NULL && relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
+			tags_put(obscore, lfirst(cell), event);
+}
+
 static void
 apply_event(const Obscore *obscore, Event *event)
 {
@@ -156,17 +183,14 @@ apply_event(const Obscore *obscore, Event *event)
 		obscore_refresh(obscore, &counts);
 		return;
 	}
-	if (!is_tags_table(obscore, relid))
-		obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
-	foreach(cell, obscore->selects)
+	if (is_tags_table(obscore, relid))
 	{
-		ObscoreSelect *select = lfirst(cell);
-
-		if (relid == select->type->tags)
-			tags_changed(obscore, select, event);
-		else
-			obscore_apply_change(obscore, select, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+		tags_changed(obscore, event);
+		return;
 	}
+	obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+	foreach(cell, obscore->selects)
+		obscore_apply_change(obscore, lfirst(cell), relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 }
 
 static void
@@ -207,6 +231,7 @@ do_with_rights(void *arg)
 
 	if (obscore == NULL)
 		return;
+	obscore_problems_forget();
 	SPI_connect();
 	SPI_register_trigger_data(deed->event->trigdata);
 	query_become(obscore->owner, &before);
@@ -218,6 +243,9 @@ do_with_rights(void *arg)
 /*
  * Does something about an ObsCore table, with its owner's rights, so that what
  * goes wrong leaves the client's statement alone.  Returns whether it was done.
+ *
+ * In a find-first table a dataset whose tag has got another data id has a row yet
+ * under the old one.  That is no client's doing, and is found out by the error.
  */
 static bool
 do_safely(Oid table, Action action, Event *event)
@@ -225,6 +253,13 @@ do_safely(Oid table, Action action, Event *event)
 	Deed		deed = {table, action, event};
 	ErrorData  *error = attempt(do_with_rights, &deed);
 
+	event->again = error != NULL && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
+	if (event->again)
+	{
+		FreeErrorData(error);
+		error = attempt(do_with_rights, &deed);
+		event->again = false;
+	}
 	if (error == NULL)
 		return true;
 	if (attempt_must_end(error))
@@ -270,6 +305,13 @@ follow_paths(TriggerData *trigdata)
 	obscore_release();
 }
 
+/*
+ * The transaction in which the deferred trigger has fired.  If that was before its
+ * end, it may fire for each row at once, which is before maintain_obscore() has said
+ * that paths have changed; that follows them again, then.
+ */
+static TransactionId paths_followed = InvalidTransactionId;
+
 static void
 add_triggers(const Obscore *obscore, Event *event)
 {
@@ -313,6 +355,7 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
 	const char *name;
+	bool		changes_paths;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -345,9 +388,15 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	}
 
 	/* what is known of collections is not true any more, here or elsewhere */
-	if (strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0)
+	changes_paths = strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0;
+	if (changes_paths)
 		CacheInvalidateRelcache(trigdata->tg_relation);
 	do_for_all(apply_event, trigdata);
+	if (changes_paths && TransactionIdEquals(paths_followed, GetTopTransactionId()))
+	{
+		CommandCounterIncrement();
+		follow_paths(trigdata);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -369,5 +418,6 @@ maintain_obscore_path(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called as a row trigger", "maintain_obscore_path")));
 	AcceptInvalidationMessages();
 	follow_paths(trigdata);
+	paths_followed = GetTopTransactionId();
 	return PointerGetDatum(NULL);
 }

@@ -118,18 +118,51 @@ region_gist_same(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
+/* A key that is put below a page, and what it would make of a page without others. */
+typedef struct NewKey
+{
+	LeafKey		leaf;
+	InnerKey	inner;
+} NewKey;
+
+/*
+ * As a page's key.  The same one is asked for page after page: the last is kept.
+ */
+static const InnerKey *
+new_inner_key(FunctionCallInfo fcinfo, const RegionKey *key)
+{
+	NewKey	   *last = fcinfo->flinfo->fn_extra;
+
+	if (!is_leaf_key(key))
+		return (const InnerKey *) key;
+	if (last == NULL)
+		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(NewKey));
+	if (memcmp(&last->leaf, key, sizeof(LeafKey)) != 0)
+	{
+		memcpy(&last->leaf, key, sizeof(LeafKey));
+		inner_key_make(&last->inner, key);
+	}
+	return &last->inner;
+}
+
 PG_FUNCTION_INFO_V1(region_gist_penalty);
 
+/*
+ * In all directions: the boxes of neighbouring pages overlap, and a region that is
+ * within both would go to the wrong one.
+ */
 Datum
 region_gist_penalty(PG_FUNCTION_ARGS)
 {
 	RegionKey  *old = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(0))->key);
 	RegionKey  *new = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(1))->key);
 	float	   *penalty = (float *) PG_GETARG_POINTER(2);
+	const InnerKey *inner = new_inner_key(fcinfo, new);
 	float4		extended = 0;
 
-	for (int i = 0; i < N_AXIS_REACHES; i++)
-		extended += Max(0, new->reach[i] - old->reach[i]);
+	Assert(!is_leaf_key(old));
+	for (int i = 0; i < N_REACHES; i++)
+		extended += Max(0, inner->reach[i] - ((const InnerKey *) old)->reach[i]);
 	*penalty = extended;
 	PG_RETURN_POINTER(penalty);
 }
@@ -262,47 +295,82 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 /* What is known of a query, kept from key to key. */
 typedef struct RegionQuery
 {
-	KeyTest		meets;			/* passed by what meets the query */
-	KeyTest		contains;		/* passed by what contains it */
-	ShapeCircle circle;
-	bool		empty;
+	KeyTest		test;			/* passed by what contains the query or, of other
+								 * strategies, meets it */
+	ShapeCircle circle;			/* around the query */
+	bool		empty;			/* it has no points, and the rest says nothing */
 	Size		size;			/* of the value, as it came */
 	char		value[FLEXIBLE_ARRAY_MEMBER];
 } RegionQuery;
 
 static pg_noinline RegionQuery *
-make_query(FunctionCallInfo fcinfo, Datum datum)
+make_query(FunctionCallInfo fcinfo, Datum datum, StrategyNumber strategy)
 {
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
 	RegionQuery *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
-	Region	   *region = DatumGetRegion(datum);
+	const Shape *shape = &DatumGetRegion(datum)->shape;
 
-	query->empty = !key_tests_make(&region->shape, &query->meets, &query->contains,
-								   &query->circle);
+	query->empty = !key_has_points(shape);
+	query->circle = shape_bounding_circle(shape);
+	query->circle.chord2 = fmax(query->circle.chord2, shape_chord2_of_angle(query->circle.angle));
+	if (strategy == CONTAINS_STRATEGY)
+		key_test_contains(&query->test, shape);
+	else if (strategy != DISTANCE_STRATEGY)
+		key_test_meets(&query->test, shape);
 	query->size = size;
 	memcpy(query->value, DatumGetPointer(datum), size);
 	return query;
 }
 
+/* Of points and circles, which most queries are. */
+#define SMALL_VALUE 64
+
 /*
- * The query that a key is looked at for.  A scan that is begun again keeps
- * fn_extra, and may have another query at the same address: it is compared.  Where
- * a scan begins cannot be told from pages and offsets, since a condition is tested
- * only on keys that pass those before it.
+ * The comparison is made for each key: small values are spared memcmp()'s call.
+ */
+static inline bool
+is_same_value(const char *a, const char *b, Size size)
+{
+	uint64		x,
+				y;
+
+	if (size > SMALL_VALUE)
+		return memcmp(a, b, size) == 0;
+	for (; size >= sizeof(uint64); size -= sizeof(uint64))
+	{
+		memcpy(&x, a, sizeof(uint64));
+		memcpy(&y, b, sizeof(uint64));
+		if (x != y)
+			return false;
+		a += sizeof(uint64);
+		b += sizeof(uint64);
+	}
+	while (size-- > 0)
+		if (*a++ != *b++)
+			return false;
+	return true;
+}
+
+/*
+ * The query that a key is looked at for; the strategy is that of the scan's
+ * condition, and always the same.  A scan that is begun again keeps fn_extra, and
+ * may have another query at the same address: it is compared.  Where a scan begins
+ * cannot be told from pages and offsets, since a condition is tested only on keys
+ * that pass those before it.
  */
 static inline const RegionQuery *
-get_query(FunctionCallInfo fcinfo, Datum datum)
+get_query(FunctionCallInfo fcinfo, Datum datum, StrategyNumber strategy)
 {
 	RegionQuery *query = fcinfo->flinfo->fn_extra;
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
 
 	if (unlikely(query == NULL || query->size != size ||
-				 memcmp(query->value, DatumGetPointer(datum), size) != 0))
+				 !is_same_value(query->value, DatumGetPointer(datum), size)))
 	{
 		fcinfo->flinfo->fn_extra = NULL;
 		if (query != NULL)
 			pfree(query);
-		query = make_query(fcinfo, datum);
+		query = make_query(fcinfo, datum, strategy);
 		fcinfo->flinfo->fn_extra = query;
 	}
 	return query;
@@ -329,7 +397,7 @@ chord2_to_key(const RegionKey *key, Vec point)
 static inline bool
 may_intersect(const RegionKey *key, const RegionQuery *query)
 {
-	return key_passes(key, &query->meets) &&
+	return key_passes(key, &query->test) &&
 		chord2_to_key(key, query->circle.center) <= query->circle.chord2 + KEY_SLACK;
 }
 
@@ -339,7 +407,7 @@ may_be_found(const RegionKey *key, const RegionQuery *query, StrategyNumber stra
 	switch (strategy)
 	{
 		case CONTAINS_STRATEGY:
-			return key_passes(key, &query->contains) || query->empty;
+			return key_passes(key, &query->test) || query->empty;
 		case INTERSECTS_STRATEGY:
 			return may_intersect(key, query) && !query->empty;
 		default:
@@ -355,7 +423,7 @@ region_gist_consistent(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
 	StrategyNumber strategy = (StrategyNumber) PG_GETARG_UINT16(2);
-	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1), strategy);
 
 	*(bool *) PG_GETARG_POINTER(4) = true;	/* recheck */
 	return BoolGetDatum(may_be_found(DatumGetRegionKey(entry->key), query, strategy));
@@ -370,7 +438,7 @@ Datum
 region_gist_distance(PG_FUNCTION_ARGS)
 {
 	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1));
+	const RegionQuery *query = get_query(fcinfo, PG_GETARG_DATUM(1), DISTANCE_STRATEGY);
 	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
 	double		chord2;
 

@@ -220,37 +220,57 @@ reached_bounds(const Shape *shape)
 	return bounds;
 }
 
+static void
+set_test(KeyTest *test, int i, double reach)
+{
+	test->reach[i] = round_down(reach);
+	if (i >= N_AXIS_REACHES && i < N_AXIS_REACHES + N_LEAF_DIAGONALS)
+		test->diagonal[i - N_AXIS_REACHES] = diagonal_down(reach);
+}
+
 /*
- * What a key reaches whose region meets a region, and one whose region contains it;
- * and the region's bounding circle.  false: the region has no points, and the tests
- * say nothing.
+ * What a key reaches whose region meets a region with points.
  */
-bool
-key_tests_make(const Shape *shape, KeyTest *meets, KeyTest *contains, ShapeCircle *bounding)
+void
+key_test_meets(KeyTest *test, const Shape *shape)
 {
 	Bounds3		bounds = shape_bounds(shape);
+	ShapeCircle circle = shape_bounding_circle(shape);
+
+	for (int i = 0; i < N_REACHES; i++)
+	{
+		int			opposite = i ^ 1;
+
+		set_test(test, i, i < N_AXIS_REACHES ? -bounds_reach(&bounds, opposite) :
+				 -circle_reach(&circle, opposite));
+	}
+}
+
+/*
+ * What a key reaches whose region contains a region with points.
+ */
+void
+key_test_contains(KeyTest *test, const Shape *shape)
+{
 	Bounds3		reached = reached_bounds(shape);
 	ShapeCircle circle = shape_bounding_circle(shape);
 
 	for (int i = 0; i < N_REACHES; i++)
 	{
-		bool		is_axis = i < N_AXIS_REACHES;
-		int			opposite = i ^ 1;
-		double		near = is_axis ? -bounds_reach(&bounds, opposite) : -circle_reach(&circle, opposite);
-		double		far = is_axis ? bounds_reach(&reached, i) : point_reach(circle.center, i);
-
 		/* a region may reach less far than its circle, if it is not a point */
-		if (!is_axis && shape->kind != SHAPE_POINT)
-			far = -2;
-		meets->reach[i] = round_down(near);
-		contains->reach[i] = round_down(far - KEY_SLACK);
-		if (!is_axis && i < N_AXIS_REACHES + N_LEAF_DIAGONALS)
-		{
-			meets->diagonal[i - N_AXIS_REACHES] = diagonal_down(near);
-			contains->diagonal[i - N_AXIS_REACHES] = diagonal_down(far - KEY_SLACK);
-		}
+		double		reach = i < N_AXIS_REACHES ? bounds_reach(&reached, i) :
+			shape->kind == SHAPE_POINT ? point_reach(circle.center, i) : -2;
+
+		set_test(test, i, reach - KEY_SLACK);
 	}
-	*bounding = circle;
-	bounding->chord2 = fmax(circle.chord2, shape_chord2_of_angle(circle.angle));
+}
+
+/* Has a region points, so that a test says something of it? */
+bool
+key_has_points(const Shape *shape)
+{
+	Bounds3		bounds = shape_bounds(shape);
+	ShapeCircle circle = shape_bounding_circle(shape);
+
 	return has_points(shape, &bounds, &circle);
 }

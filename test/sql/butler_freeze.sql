@@ -115,7 +115,7 @@ GRANT USAGE ON SCHEMA registry TO catreg_test_writer;
 GRANT ALL ON ALL TABLES IN SCHEMA registry TO catreg_test_writer;
 SET ROLE catreg_test_writer;
 SELECT * FROM catreg.freeze_collections('{*}', 'registry');
-INSERT INTO catreg.frozen_collection VALUES ('registry', '1');
+INSERT INTO catreg.frozen_collection VALUES ('registry.butler_attributes', '1');
 RESET ROLE;
 SELECT * FROM catreg.freeze_collections('{Cam/raw/all}', 'registry');
 SET ROLE catreg_test_writer;

@@ -43,8 +43,9 @@ SELECT calib_level, facility_name, count(*) FROM registry.kept GROUP BY 1, 2 ORD
 SELECT FROM catreg.refresh_obscore('registry.kept');
 SELECT * FROM show();
 SELECT obs_id FROM registry.raws_again ORDER BY 1 LIMIT 1;
-SELECT reloptions, relacl FROM pg_class WHERE oid = 'registry.raws'::regclass;
-SELECT relacl, obj_description(oid), col_description(oid, 6) FROM pg_class WHERE oid = 'registry.kept'::regclass;
+-- PostgreSQL 17 has a privilege more, m
+SELECT reloptions, replace(relacl::text, 'tm/', 't/') AS relacl FROM pg_class WHERE oid = 'registry.raws'::regclass;
+SELECT replace(relacl::text, 'tm/', 't/') AS relacl, obj_description(oid), col_description(oid, 6) FROM pg_class WHERE oid = 'registry.kept'::regclass;
 SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'registry.kept'::regclass AND attacl IS NOT NULL;
 \di registry.kept*
 
@@ -92,11 +93,28 @@ SELECT catreg.alter_obscore('registry.kept', :'config');
 DROP MATERIALIZED VIEW registry.stored;
 -- a view needs a column that would go
 CREATE VIEW registry.runs AS SELECT lsst_run FROM registry.kept;
+\set VERBOSITY sqlstate
 SELECT catreg.alter_obscore('registry.kept', replace(:'config', 'lsst_run', 'other')::json);
+\set VERBOSITY terse
 SET ROLE regress_catreg_reader;
 SELECT catreg.alter_obscore('registry.kept', :'config');
 RESET ROLE;
 SELECT * FROM show();
+
+\echo a name of 63 bytes, and a table in another schema
+CREATE SCHEMA "Else 'where";
+SELECT catreg.create_obscore(:'config', 'registry', repeat('é', 31) || 'a') AS long \gset
+SELECT catreg.create_obscore(:'config', 'registry', 'moved');
+ALTER TABLE registry.moved SET SCHEMA "Else 'where";
+CREATE VIEW registry.of_moved AS SELECT calib_level, obs_id FROM "Else 'where".moved;
+SELECT catreg.alter_obscore(t::regclass, replace(:'config', '"{detector}"', '"<{detector}>"')::json) FROM unnest(ARRAY[:'long', '"Else ''where".moved']) t;
+SELECT DISTINCT obs_id, (SELECT count(*) FROM catreg.check_obscore(:'long')) FROM :long WHERE calib_level = 3 ORDER BY 1;
+SELECT DISTINCT obs_id, (SELECT count(*) FROM catreg.check_obscore('"Else ''where".moved')) FROM registry.of_moved WHERE calib_level = 3 ORDER BY 1;
+SELECT indexname FROM pg_indexes WHERE schemaname LIKE 'Else%' ORDER BY 1;
+SELECT count(*) FROM pg_class WHERE relname ~ '^catreg_(old|new)' AND relkind <> 'i';
+DROP VIEW registry.of_moved;
+SELECT catreg.drop_obscore(:'long'), catreg.drop_obscore('"Else ''where".moved');
+DROP SCHEMA "Else 'where";
 
 \echo find-first
 INSERT INTO registry.collection (name, type) VALUES ('chain', 3);

@@ -51,7 +51,8 @@ SELECT refused('{"facility_name": "F", "dataset_types": {"a\u0000b": {}}}');
 SELECT refused('{"facility_name": "\ud83d"}');
 SELECT refused('{"facility_name": "\udc00\ud83d"}');
 SELECT refused('{"facility_name": 1e999}');
-SELECT refused('{"version": 123456789012345678901234567890}');
+-- json-c says more or less of it
+SELECT left(refused('{"version": 123456789012345678901234567890}'), 47) AS refused;
 SELECT refused('{"facility_name": "F", "facility_name": "G"}');
 SELECT refused('{"facility_name": "F", "dataset_types": {"raw": {"calib_level": 1, "calib_\u006cevel": 2}}}');
 

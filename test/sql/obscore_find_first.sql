@@ -141,6 +141,46 @@ DELETE FROM registry.dataset WHERE id = registry.id('run/2');
 SELECT * FROM registry.settings();
 SELECT catreg.drop_obscore('registry.settings');
 
+\echo edits of chains after constraints have been made immediate
+SELECT catreg.create_obscore('{"collection_type": "CHAINED", "collections": ["early"], "facility_name": "F", "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2}}}', 'registry', 'early');
+BEGIN;
+INSERT INTO registry.collection (name, type) VALUES ('early', 3);
+SELECT FROM registry.redefine('early', 'Cam/runs/1', 'run/2');
+SET CONSTRAINTS registry.catreg_obscore_path IMMEDIATE;
+SELECT (SELECT count(*) > 0 FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+SELECT FROM registry.redefine('early', 'tag');
+SELECT count(*) AS wrong FROM catreg.check_obscore('registry.early');
+SELECT FROM registry.unchain('early', 'tag');
+SELECT (SELECT count(*) FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+COMMIT;
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT FROM registry.prepend('early', 'run/2');
+SELECT (SELECT count(*) > 0 FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+UPDATE registry.collection SET name = 'late' WHERE name = 'early';
+SELECT (SELECT count(*) FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+ROLLBACK;
+SELECT FROM registry.prepend('early', 'run/2');
+-- the path is known, and the rows follow it
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT FROM registry.unchain('early', 'run/2');
+SELECT (SELECT count(*) FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+ROLLBACK;
+-- it is known, by a put
+\c
+SET client_min_messages = warning;
+SELECT FROM registry.put('calexp', 'run/6', 3, 4);
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT FROM registry.unchain('early', 'run/2');
+SELECT (SELECT count(*) FROM registry.early), (SELECT count(*) FROM catreg.check_obscore('registry.early')) AS wrong;
+ROLLBACK;
+DELETE FROM registry.dataset WHERE id = registry.id('calexp run/6 3 4');
+SELECT count(*) AS wrong FROM catreg.check_obscore('registry.early');
+SELECT catreg.drop_obscore('registry.early');
+DELETE FROM registry.collection WHERE name = 'early';
+
 \echo many random events, one at a time or several in a transaction
 SELECT catreg.create_obscore(replace(:'config', '"absent"', '"run/[56]*"')::json, 'registry', 'first');
 CREATE PROCEDURE registry.events(n int, seed float8) LANGUAGE plpgsql AS $$

@@ -184,6 +184,32 @@ SELECT count(*) FROM (SELECT d, lag(d) OVER (PARTITION BY n ORDER BY i) AS befor
     LATERAL (SELECT f.r <-> p.a AS d, row_number() OVER () AS i FROM (SELECT r FROM circles f WHERE f.r && p.b ORDER BY f.r <-> p.a LIMIT 20) f) x) y WHERE before > d;
 RESET enable_seqscan; RESET enable_bitmapscan;
 
+-- the tip of a lens of two circles, which a third one leaves outside, by so many degrees
+SELECT off, ('CIRCLE 9 -50 ' || 50 + degrees(acos(cosd(10) / cosd(9))) - off)::region @> 'INTERSECTION (CIRCLE 0 0 10 CIRCLE 18 0 10)'::region AS contains
+FROM unnest(ARRAY[-1e-8, 1e-8, 1e-7, 1e-5]) off;
+
+-- an index that grows by rows holds them as close together as one that is built: a point visits no more of its pages
+SELECT setseed(0.5);
+CREATE TABLE tiles AS SELECT ('POLYGON ' || (SELECT string_agg(format('%s %s', lon + 0.5 * sind(a) / cosd(lat), lat + 0.5 * cosd(a)), ' ' ORDER BY a)
+        FROM unnest(ARRAY[10, 130, 250]) a))::region AS r
+    FROM (SELECT 5 + 350 * random() AS lon, degrees(asin(1.9 * random() - 0.95)) AS lat FROM generate_series(1, 40000)) x;
+CREATE TABLE points AS SELECT sky_point(5 + 350 * random(), degrees(asin(1.8 * random() - 0.9))) AS p FROM generate_series(1, 500);
+CREATE INDEX ON tiles USING gist (r);
+VACUUM ANALYZE tiles, points;
+CREATE FUNCTION pages_visited() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT json) SELECT (SELECT count(*) FROM tiles WHERE r @> p) FROM points' INTO plan;
+    RETURN (plan #>> '{0,Plan,Shared Hit Blocks}')::int + (plan #>> '{0,Plan,Shared Read Blocks}')::int;
+END $$;
+SET enable_seqscan = off;
+SELECT pages_visited() AS built \gset
+BEGIN; INSERT INTO tiles SELECT r FROM tiles LIMIT 8000; ROLLBACK;
+VACUUM tiles;
+SELECT CASE WHEN pages_visited() > 1.06 * :built THEN format('%s pages, and %s before', pages_visited(), :built) ELSE 'as close' END AS grown;
+RESET enable_seqscan;
+
 -- copies are the same to the last bit
 CREATE TABLE copied (LIKE footprints);
 \getenv builddir PG_ABS_BUILDDIR

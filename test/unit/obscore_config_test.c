@@ -464,6 +464,14 @@ test_columns(void)
 	refuses(EXTRA("\"em_xel\":2147483648"), "extra_columns.em_xel", "cannot hold", "2147483647", "more than the static column holds");
 	accepts(EXTRA("\"em_xel\":-2147483648,\"t_min\":\"1e3\""), 0, "what a static column can just hold");
 	refuses(EXTRA("\"t_max\":\"nan\""), "extra_columns.t_max", "cannot hold \"nan\"", "number", "no number");
+	refuses(EXTRA("\"t_max\":\"1e999\""), "extra_columns.t_max", "cannot hold \"1e999\"", "number", "a number beyond the range in a string");
+	refuses(EXTRA("\"t_max\":\"-1e-999\""), "extra_columns.t_max", "cannot hold \"-1e-999\"", "number", "one that is nothing");
+	accepts(EXTRA("\"t_max\":\"5e-324\""), 0, "the least there is");
+	refuses(DOCUMENT(",\"extra_columns\":{\"x\":\"\xc3\xa9""bcd\"}", ",\"extra_columns\":{\"x\":{\"template\":\"a\",\"length\":3}}"),
+			"dataset_types.raw.extra_columns.x", "4 characters, but the column was made for 3", "one type", "a constant too long for the column");
+	accepts(DOCUMENT(",\"extra_columns\":{\"x\":\"\xc3\xa9""bc\",\"y\":\"abcd\",\"obs_id\":\"abcd\"}",
+					 ",\"extra_columns\":{\"x\":{\"template\":\"a\",\"length\":3},\"y\":{\"template\":\"a\",\"length\":33},\"obs_id\":{\"template\":\"a\",\"length\":3}}"), 0,
+			"one that fits, and columns without a length");
 	refuses(TYPE(",\"extra_columns\":{\"calib_level\":true}"), "dataset_types.raw.extra_columns.calib_level", "cannot hold \"true\"", "32767", "a boolean for a number");
 
 	refuses(PGSPHERE(",\"config\":{\"region\":\"a\"}"), "spatial_plugins.p.config.region", "unknown key",
