@@ -20,14 +20,25 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "core/attempt.h"
 #include "core/query.h"
 #include "mirror/mirror.h"
+
+/* Rows of a table. */
+typedef struct RowCounts
+{
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+} RowCounts;
 
 static void
 write_same_key(StringInfo text, const MirrorTable *table, const char *other)
@@ -142,7 +153,9 @@ write_statement(List *tables)
 		write_insert(&text, lfirst(cell), i);
 		separator = ", ";
 	}
-	separator = " SELECT ";
+
+	/* an array, since there are schemas with more tables than a list of columns may have columns */
+	separator = " SELECT ARRAY[";
 	foreach(cell, tables)
 	{
 		int			i = foreach_current_index(cell);
@@ -151,13 +164,121 @@ write_statement(List *tables)
 						 separator, i, i, i);
 		separator = ", ";
 	}
+	appendStringInfoString(&text, "]");
 	return text.data;
 }
 
-static uint64
-counted(int i)
+/* Takes the statement's array: what it has done in each table. */
+static void
+take_counts(List *tables)
 {
-	return strtoull(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1), NULL, 10);
+	bool		isnull;
+	ArrayType  *array = DatumGetArrayTypeP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	const int64 *counts = (const int64 *) ARR_DATA_PTR(array);
+	ListCell   *cell;
+
+	Assert(ARR_ELEMTYPE(array) == INT8OID && !ARR_HASNULL(array));
+	foreach(cell, tables)
+	{
+		MirrorTable *table = lfirst(cell);
+
+		table->deleted = *counts++;
+		table->updated = *counts++;
+		table->inserted = *counts++;
+	}
+}
+
+/*
+ * What this transaction has done in each table of a mirror so far, by PostgreSQL's
+ * own count of it.
+ */
+static RowCounts *
+count_written(const Mirror *mirror)
+{
+	RowCounts  *written = palloc(sizeof(RowCounts) * list_length(mirror->tables));
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+	{
+		RowCounts  *counts = &written[foreach_current_index(cell)];
+		Datum		relid = ObjectIdGetDatum(((MirrorTable *) lfirst(cell))->relid);
+
+		counts->inserted = DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, relid));
+		counts->updated = DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated, relid));
+		counts->deleted = DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, relid));
+	}
+	return written;
+}
+
+/*
+ * Are all rows of a table that this transaction has written as they are to be?  A
+ * foreign key's action may have written some of them once more, since what refers
+ * to a key that looks otherwise follows it (1.0, 1.00).
+ */
+static bool
+is_as_wanted(const MirrorTable *table, int i)
+{
+	StringInfoData text;
+
+	if (table->key == NIL || table->n_changed == 0)
+		return false;
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT FROM catreg_changed_%d n WHERE NOT EXISTS (SELECT FROM %s t WHERE ", i, table->local);
+	write_same_key(&text, table, "n");
+	appendStringInfoString(&text, " AND ROW(");
+	transfer_write_columns(&text, table->columns, "t");
+	appendStringInfoString(&text, ")::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(");
+	transfer_write_columns(&text, table->columns, "n");
+
+	/* the transaction's own, and those of its subtransactions */
+	appendStringInfo(&text, ")::pg_catalog.record) UNION ALL SELECT FROM %s t WHERE pg_catalog.age(t.xmin) <= 0 AND NOT EXISTS (SELECT FROM catreg_changed_%d n WHERE ",
+					 table->local, i);
+	write_same_key(&text, table, "n");
+	appendStringInfoString(&text, ") LIMIT 1");
+	query_execute(text.data);
+	return SPI_processed == 0;
+}
+
+static int
+position_of(List *tables, const MirrorTable *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+		if (lfirst(cell) == table)
+			return foreach_current_index(cell);
+	return -1;
+}
+
+/*
+ * Refuses what the statement has brought about besides: a foreign key here that
+ * has been dropped there takes rows along, or changes them, that are still there.
+ */
+static void
+refuse_side_effects(const Mirror *mirror, List *tables, const RowCounts *before)
+{
+	const RowCounts *after = count_written(mirror);
+	ListCell   *cell;
+
+	foreach(cell, mirror->tables)
+	{
+		const MirrorTable *table = lfirst(cell);
+		int			i = foreach_current_index(cell);
+		int64		inserted = after[i].inserted - before[i].inserted - (table->fresh ? 0 : table->inserted);
+		int64		updated = after[i].updated - before[i].updated - table->updated;
+		int64		deleted = after[i].deleted - before[i].deleted - table->deleted;
+
+		if (table->derived || (inserted == 0 && updated == 0 && deleted == 0))
+			continue;
+		if (inserted != 0 || deleted != 0 || !is_as_wanted(table, position_of(tables, table)))
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("a trigger or a foreign key's action has changed rows of table \"%s\" that have not changed on server \"%s\"",
+							get_rel_name(table->relid), mirror->server),
+					 errdetail("It has inserted " INT64_FORMAT ", updated " INT64_FORMAT " and deleted " INT64_FORMAT " rows.",
+							   inserted, updated, deleted),
+					 errhint("A foreign key that has been dropped there is to be dropped here, too.")));
+	}
 }
 
 /*
@@ -168,22 +289,17 @@ static void
 execute(const Mirror *mirror, List *tables, const char *text)
 {
 	int			level = NewGUCNestLevel();
-	ListCell   *cell;
+	RowCounts  *before;
 
+	(void) set_config_option("track_counts", "on", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	before = count_written(mirror);
 	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
 	if (SPI_execute(text, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", text);
 	query_settings_back(level);
-	foreach(cell, tables)
-	{
-		MirrorTable *table = lfirst(cell);
-		int			i = 3 * foreach_current_index(cell);
-
-		table->deleted = counted(i);
-		table->updated = counted(i + 1);
-		table->inserted = counted(i + 2);
-	}
+	take_counts(tables);
 	SPI_freetuptable(SPI_tuptable);
+	refuse_side_effects(mirror, tables, before);
 }
 
 typedef struct Statement
@@ -238,6 +354,31 @@ write_relations(List *tables, bool replaced)
 }
 
 /*
+ * Has deferred constraints be checked now, since no table is altered that has a
+ * check before it.
+ */
+static void
+check_deferred(List *tables)
+{
+	const char *query = psprintf("SELECT string_agg(DISTINCT format('%%I.%%I', n.nspname, k.conname), ', '), "
+								 "string_agg(DISTINCT format('%%I.%%I', n.nspname, k.conname), ', ') FILTER (WHERE k.condeferred) "
+								 "FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace "
+								 "WHERE k.condeferrable AND (k.conrelid = ANY ('{%s}') OR k.confrelid = ANY ('{%s}'))",
+								 write_relations(tables, false), write_relations(tables, false));
+	const char *names[2];
+
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	for (int i = 0; i < 2; i++)
+		names[i] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
+	SPI_freetuptable(SPI_tuptable);
+	if (names[0] != NULL)
+		query_execute(psprintf("SET CONSTRAINTS %s IMMEDIATE", names[0]));
+	if (names[1] != NULL)
+		query_execute(psprintf("SET CONSTRAINTS %s DEFERRED", names[1]));
+}
+
+/*
  * Executes the statement without unique indexes that are no primary key, if they
  * are in the way, and without what refers to them or to a table that is replaced.
  * All of it is dropped, and made again afterwards.
@@ -272,6 +413,7 @@ execute_without_constraints(const Mirror *mirror, List *tables, const char *text
 	foreach(cell, drop)
 		query_execute(lfirst(cell));
 	execute(mirror, tables, text);
+	check_deferred(tables);
 	foreach(cell, make)
 		query_execute(lfirst(cell));
 }

@@ -53,30 +53,37 @@ static const char *const list_query =
 
 /*
  * A row for each column of the tables $2 in schema $1.  The key is the primary
- * key, else a unique index on columns that are not null.
+ * key, else a unique index on columns that are not null, the same one on both
+ * sides, in whatever order they were made.  A text follows from a row's bytes
+ * unless names are looked up for it, or the labels of an enum that are not part
+ * of the column's type, or the attributes of a composite type.
  */
 static const char *const columns_query =
-	"SELECT c.relname, c.oid, c.relkind = 'r' AND m.amname = 'heap', c.relkind = 'r' AND c.relhassubclass "
+	"SELECT c.relname, c.oid, c.relkind = 'r' AND c.amname = 'heap', c.relkind = 'r' AND c.relhassubclass "
 	"AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid), a.attname, a.attnum, "
-	"CASE WHEN t.typnamespace = n.oid THEN format('%I.%I', n.nspname, t.typname) ELSE format_type(a.atttypid, a.atttypmod) END, "
+	"CASE WHEN t.typnamespace = c.relnamespace THEN format('%I.%I', c.nspname, t.typname) ELSE format_type(a.atttypid, a.atttypmod) END, "
 	"format_type(a.atttypid, a.atttypmod) || coalesce((SELECT ' (' || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')' "
 	"FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem)), ''), "
 	"t.typtype = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm') AND t.typsend <> 0 AND t.typname !~ '^_?reg', "
-	"a.attgenerated <> 'v' AND t.typname !~ '^_?(reg|aclitem)' AND (t.typtype IN ('b', 'r', 'm', 'e') "
-	"OR t.typtype = 'd' AND EXISTS (SELECT FROM pg_type b WHERE b.oid = t.typbasetype AND b.typtype = 'b')), "
-	"u.n "
-	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam "
-	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-	"JOIN pg_type t ON t.oid = a.atttypid "
-	"LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid "
+	"a.attgenerated <> 'v' AND CASE y.typtype WHEN 'b' THEN y.typnamespace <> 'pg_catalog'::regnamespace OR y.typname !~ '^(reg|aclitem)' "
+	"WHEN 'e' THEN t.typtype <> 'd' ELSE y.typtype IN ('r', 'm') AND y.typnamespace = 'pg_catalog'::regnamespace END, "
+	"array_position(c.key, a.attnum) "
+	/* once for each table, and not for each column */
+	"FROM (SELECT c.oid, c.relname, c.relnamespace, n.nspname, c.relkind, c.relhassubclass, m.amname, "
+	"(SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] FROM pg_index i WHERE i.indrelid = c.oid "
 	"AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
 	"AND NOT EXISTS (SELECT FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
 	"JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = k.attnum JOIN pg_type y ON y.oid = b.atttypid "
 	"WHERE k.n <= i.indnkeyatts AND (NOT b.attnotnull OR y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype NOT IN ('e', 'd'))) "
-	"ORDER BY NOT i.indisprimary, i.indnkeyatts, i.indexrelid LIMIT 1) i ON true "
-	"LEFT JOIN LATERAL (SELECT k.n FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
-	"WHERE k.attnum = a.attnum AND k.n <= i.indnkeyatts) u ON true "
-	"WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) ORDER BY 1, a.attnum";
+	"ORDER BY NOT i.indisprimary, i.indnkeyatts, (SELECT array_agg(b.attname ORDER BY b.attname) FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n) "
+	"JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = k.attnum WHERE k.n <= i.indnkeyatts), i.indexrelid LIMIT 1) AS key "
+	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam "
+	"WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) OFFSET 0) c "
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+	"JOIN pg_type t ON t.oid = a.atttypid "
+	"JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
+	"JOIN pg_type y ON y.oid = CASE WHEN b.typcategory = 'A' AND b.typelem <> 0 THEN b.typelem ELSE b.oid END "
+	"ORDER BY 1, a.attnum";
 
 /*
  * The statements that make the tables $2 of schema $1 in schema $3::text, with what they
@@ -287,7 +294,7 @@ lock_tables(Mirror *mirror, List *names, bool missing_ok)
 
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
-		RemoteRows *listed = remote_query(mirror->remote, list_query, 2, args);
+		RemoteRows *listed = remote_query(mirror->remote, list_query, 2, args, "vv");
 		RemoteRows *locked;
 		StringInfoData text;
 
@@ -298,7 +305,7 @@ lock_tables(Mirror *mirror, List *names, bool missing_ok)
 			appendStringInfo(&text, "%s%s", i == 0 ? "LOCK TABLE " : ", ", remote_value(listed, i, 1));
 		appendStringInfoString(&text, " IN ACCESS SHARE MODE");
 		remote_execute(mirror->remote, text.data);
-		locked = remote_query(mirror->remote, list_query, 2, args);
+		locked = remote_query(mirror->remote, list_query, 2, args, "vv");
 		if (same_names(listed, locked))
 			return locked;
 		remote_execute(mirror->remote, "ROLLBACK");
@@ -317,10 +324,10 @@ lock_tables(Mirror *mirror, List *names, bool missing_ok)
 static void
 read_identity(Mirror *mirror)
 {
-	RemoteRows *rows = remote_query(mirror->remote,
-									"SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), has_function_privilege('pg_control_system()', 'EXECUTE') "
-									"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus'), concat_ws('/', " SOME_HASHES ") "
-									"FROM pg_current_snapshot() s", 0, NULL);
+	RemoteRows *rows = remote_query_row(mirror->remote,
+										"SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), has_function_privilege('pg_control_system()', 'EXECUTE') "
+										"AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus'), concat_ws('/', " SOME_HASHES ") "
+										"FROM pg_current_snapshot() s", "iivv");
 
 	mirror->snapshot_xmin = strtoull(remote_value(rows, 0, 0), NULL, 10);
 	mirror->snapshot_xmax = strtoull(remote_value(rows, 0, 1), NULL, 10);
@@ -329,9 +336,9 @@ read_identity(Mirror *mirror)
 		elog(ERROR, "could not make a random number");
 	if (remote_value(rows, 0, 2)[0] != 't')
 		return;
-	rows = remote_query(mirror->remote,
-						"SELECT concat_ws('/', c.system_identifier, extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM b.stats_reset), d.oid) "
-						"FROM pg_control_system() c, pg_stat_bgwriter b, pg_database d WHERE d.datname = current_database()", 0, NULL);
+	rows = remote_query_row(mirror->remote,
+							"SELECT concat_ws('/', c.system_identifier, extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM b.stats_reset), d.oid) "
+							"FROM pg_control_system() c, pg_stat_bgwriter b, pg_database d WHERE d.datname = current_database()", "v");
 	mirror->identity = remote_value(rows, 0, 0);
 }
 
@@ -342,13 +349,26 @@ set_remote_path(Mirror *mirror, const char *schema)
 											schema == NULL ? "" : quote_identifier(schema)));
 }
 
+/* Reads the columns of tables here, in the way of the remote's. */
+static void
+read_local(Mirror *mirror, List *names)
+{
+	const char *args[2] = {mirror->local_schema, name_array(names)};
+	int			level = NewGUCNestLevel();
+
+	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
+	mirror->local = parse_columns(local_query(columns_query, 2, args));
+	query_settings_back(level);
+}
+
 /*
  * Reads the tables of the remote schema, all or those named, in a transaction that
- * stays open; without those that are missing if that is all right.  SPI must be
- * connected.
+ * stays open; without those that are missing if that is all right.  Meanwhile the
+ * tables here are read, of other names if they are given.  SPI must be connected,
+ * and settings be such as the remote's.
  */
 void
-catalog_read(Mirror *mirror, List *names, bool missing_ok)
+catalog_read(Mirror *mirror, List *names, List *local_names, bool missing_ok)
 {
 	RemoteRows *listed = lock_tables(mirror, names, missing_ok);
 	List	   *all = NIL;
@@ -361,7 +381,9 @@ catalog_read(Mirror *mirror, List *names, bool missing_ok)
 		all = lappend(all, remote_value(listed, i, 0));
 	args[0] = mirror->remote_schema;
 	args[1] = name_array(all);
-	mirror->tables = parse_columns(remote_query(mirror->remote, columns_query, 2, args));
+	remote_send(mirror->remote, columns_query, 2, args);
+	read_local(mirror, local_names == NIL ? all : local_names);
+	mirror->tables = parse_columns(remote_receive(mirror->remote, "vvnvvivvvvn"));
 	set_remote_path(mirror, NULL);
 	mirror->same_text = strcmp(remote_parameter(mirror->remote, "server_encoding"), GetDatabaseEncodingName()) == 0;
 	foreach(cell, mirror->tables)
@@ -370,6 +392,9 @@ catalog_read(Mirror *mirror, List *names, bool missing_ok)
 
 		table->quoted = quote_qualified_identifier(mirror->remote_schema, table->name);
 	}
+	foreach(cell, mirror->tables)
+		if (list_member_ptr(((MirrorTable *) lfirst(cell))->key, NULL))
+			elog(ERROR, "a column of the key of table \"%s\" is missing", ((MirrorTable *) lfirst(cell))->name);
 	if (list_length(mirror->tables) != list_length(all))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -392,6 +417,10 @@ resolve(const Mirror *mirror, MirrorTable *table, Oid relid)
 		HeapTuple	tuple;
 
 		column->attnum = get_attnum(relid, column->name);
+		if (column->attnum <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_ERROR),
+					 errmsg("the remote's definition of table \"%s\" is without its column \"%s\"", table->name, column->name)));
 		column->typid = get_atttype(relid, column->attnum);
 		column->typname = format_type_extended(column->typid, -1, FORMAT_TYPE_FORCE_QUALIFY);
 		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(column->attnum));
@@ -426,21 +455,6 @@ same_key(List *a, List *b)
 	return true;
 }
 
-/*
- * Reads the columns of tables here, for catalog_match().  SPI must be connected,
- * and settings be such as the remote's.
- */
-void
-catalog_read_local(Mirror *mirror, List *names)
-{
-	const char *args[2] = {mirror->local_schema, name_array(names)};
-	int			level = NewGUCNestLevel();
-
-	query_set("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(mirror->local_schema)));
-	mirror->local = parse_columns(local_query(columns_query, 2, args));
-	query_settings_back(level);
-}
-
 static const MirrorTable *
 find_local(const Mirror *mirror, const char *name)
 {
@@ -452,12 +466,24 @@ find_local(const Mirror *mirror, const char *name)
 	return NULL;
 }
 
-static bool
-is_generated(Oid relid, const char *column)
+/* What keeps a column here from taking any value; NULL: nothing does.  Keys are not updated. */
+static const char *
+refuse_column(Oid relid, const char *name, bool is_key)
 {
-	AttrNumber	attnum = get_attnum(relid, column);
+	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
+	char		generated;
+	char		identity;
 
-	return attnum != InvalidAttrNumber && get_attgenerated(relid, attnum) != '\0';
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute \"%s\" of relation %u", name, relid);
+	generated = ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated;
+	identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity;
+	ReleaseSysCache(tuple);
+	if (generated != '\0')
+		return psprintf("its column \"%s\" is generated here", name);
+	if (identity == ATTRIBUTE_IDENTITY_ALWAYS && !is_key)
+		return psprintf("its column \"%s\" is GENERATED ALWAYS AS IDENTITY here, which no update can set", name);
+	return NULL;
 }
 
 /*
@@ -506,9 +532,10 @@ catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid)
 	foreach(cell, here->columns)
 	{
 		const MirrorColumn *column = lfirst(cell);
+		const char *problem = refuse_column(relid, column->name, find_column(here->key, column->name) != NULL);
 
-		if (is_generated(relid, column->name))
-			return psprintf("its column \"%s\" is generated here", column->name);
+		if (problem != NULL)
+			return problem;
 	}
 	if (!same_key(table->key, here->key))
 		return "its primary key, or unique columns that are not null, are not the same there and here";
@@ -580,7 +607,7 @@ execute_phases(Mirror *mirror, int first, int last)
 	if (mirror->statements == NULL)
 	{
 		set_remote_path(mirror, mirror->remote_schema);
-		mirror->statements = remote_query(mirror->remote, statements_query, 3, args);
+		mirror->statements = remote_query(mirror->remote, statements_query, 3, args, "invv");
 		set_remote_path(mirror, NULL);
 	}
 	rows = mirror->statements;
@@ -616,7 +643,13 @@ catalog_create(Mirror *mirror)
 	{
 		MirrorTable *table = lfirst(cell);
 
-		resolve(mirror, table, get_relname_relid(table->name, mirror->namespace));
+		Oid			relid = get_relname_relid(table->name, mirror->namespace);
+
+		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_ERROR),
+					 errmsg("the remote has not defined table \"%s\"", table->name)));
+		resolve(mirror, table, relid);
 	}
 }
 
@@ -630,7 +663,9 @@ catalog_finish(Mirror *mirror)
 }
 
 /*
- * Sets the sequences behind a table's columns past its rows.
+ * Sets the sequences behind a table's columns, their own or those of their
+ * defaults, past its rows, of which those count that a sequence could have
+ * numbered.
  */
 void
 catalog_advance_sequences(const MirrorTable *table)
@@ -643,12 +678,18 @@ catalog_advance_sequences(const MirrorTable *table)
 
 		if (column->typid != INT2OID && column->typid != INT4OID && column->typid != INT8OID)
 			continue;
-		query_execute(psprintf("SELECT pg_catalog.setval(s.name::pg_catalog.regclass, m.id) "
-							   "FROM pg_catalog.pg_get_serial_sequence(%s, %s) s (name), "
-							   "LATERAL (SELECT pg_catalog.max(t.%s) FROM %s t) m (id), "
-							   "LATERAL pg_catalog.pg_sequence_last_value(s.name::pg_catalog.regclass) l (value) "
-							   "WHERE s.name IS NOT NULL AND m.id > 0 AND m.id > COALESCE(l.value, 0)",
-							   quote_literal_cstr(table->local), quote_literal_cstr(column->name),
-							   column->quoted, table->local));
+		query_execute(psprintf("SELECT setval(q.seqrelid::regclass, m.id) "
+							   "FROM pg_sequence q, "
+							   "LATERAL (SELECT max(t.%s), min(t.%s) FROM %s t WHERE t.%s BETWEEN q.seqmin AND q.seqmax) e (highest, lowest), "
+							   "LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN e.highest ELSE e.lowest END) m (id), "
+							   "LATERAL pg_sequence_last_value(q.seqrelid::regclass) l (value) "
+							   "WHERE q.seqrelid IN (SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
+							   "AND d.refobjid = %u AND d.refobjsubid = %d AND d.deptype IN ('a', 'i') UNION SELECT d.refobjid FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid "
+							   "WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND f.adrelid = %u AND f.adnum = %d) "
+							   "AND has_sequence_privilege(q.seqrelid, 'UPDATE') "
+							   "AND CASE WHEN q.seqincrement > 0 THEN m.id > COALESCE(l.value, q.seqstart::numeric - 1) "
+							   "ELSE m.id < COALESCE(l.value, q.seqstart::numeric + 1) END",
+							   column->quoted, column->quoted, table->local, column->quoted,
+							   table->relid, column->attnum, table->relid, column->attnum));
 	}
 }

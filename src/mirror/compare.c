@@ -213,7 +213,7 @@ compare_sums(const void *a, const void *b)
 static Sum *
 remote_sums(Remote *remote, int *n)
 {
-	RemoteRows *rows = remote_receive(remote);
+	RemoteRows *rows = remote_receive(remote, "iiv");
 	Sum		   *sums = palloc(sizeof(Sum) * (rows->n_rows + 1));
 
 	for (int i = 0; i < rows->n_rows; i++)
@@ -354,7 +354,7 @@ first_shift(const Comparison *comparison)
 
 		if (side == 0)
 		{
-			RemoteRows *rows = remote_query(comparison->mirror->remote, text, 0, NULL);
+			RemoteRows *rows = remote_query_row(comparison->mirror->remote, text, "nn");
 
 			ends[0] = remote_value(rows, 0, 0);
 			ends[1] = remote_value(rows, 0, 1);
@@ -366,7 +366,7 @@ first_shift(const Comparison *comparison)
 			ends[0] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 			ends[1] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 		}
-		if (ends[0] == NULL)
+		if (ends[0] == NULL || ends[1] == NULL)
 			continue;
 		min = Min(min, strtoll(ends[0], NULL, 10));
 		max = Max(max, strtoll(ends[1], NULL, 10));
@@ -377,6 +377,29 @@ first_shift(const Comparison *comparison)
 }
 
 /* ------------------------------------------------------------------ leaves */
+
+/* Has a table's key a column of this name? */
+static bool
+is_of_key(const MirrorTable *table, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->key)
+		if (strcmp(((MirrorColumn *) lfirst(cell))->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What the column of checksums is called beside those of a key. */
+static const char *
+checksum_name(const MirrorTable *table)
+{
+	const char *name = "catreg checksum";
+
+	for (int i = 1; is_of_key(table, name); i++)
+		name = psprintf("catreg checksum %d", i);
+	return name;
+}
 
 /* A row type of a key and, if wanted, a checksum. */
 static TupleDesc
@@ -394,9 +417,8 @@ key_desc(const MirrorTable *table, bool checksum)
 		TupleDescInitEntry(desc, i, column->name, column->typid, -1, 0);
 	}
 
-	/* not a name that a column may have */
 	if (checksum)
-		TupleDescInitEntry(desc, n + 1, "catreg checksum", INT8OID, -1, 0);
+		TupleDescInitEntry(desc, n + 1, checksum_name(table), INT8OID, -1, 0);
 	return desc;
 }
 
@@ -476,6 +498,19 @@ register_keys(const MirrorTable *table, const RemoteRows *rows)
 	return store;
 }
 
+/* What is expected of the remote where it is asked for keys and checksums. */
+static const char *
+row_of_key(const MirrorTable *table)
+{
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < list_length(table->key); i++)
+		appendStringInfoChar(&columns, 'v');
+	appendStringInfoChar(&columns, 'i');
+	return columns.data;
+}
+
 /*
  * Compares single rows within some ranges: finds keys that are gone, and those
  * wanted.
@@ -495,10 +530,10 @@ compare_rows(Comparison *comparison, List *ranges, int shift)
 		transfer_write_columns(&source, table->key, "t");
 		appendStringInfoString(&source, ", ");
 		write_checksum(&source, comparison);
-		appendStringInfoString(&source, " AS \"catreg checksum\"");
+		appendStringInfo(&source, " AS \"%s\"", checksum_name(table));
 		write_source(&source, comparison, side == 0 ? table->quoted : table->local, ranges, shift);
 		if (side == 0)
-			keys = register_keys(table, remote_query(comparison->mirror->remote, source.data, 0, NULL));
+			keys = register_keys(table, remote_query(comparison->mirror->remote, source.data, 0, NULL, row_of_key(table)));
 	}
 
 	initStringInfo(&text);
@@ -516,7 +551,7 @@ compare_rows(Comparison *comparison, List *ranges, int shift)
 		transfer_write_columns(&text, table->key, "r");
 		appendStringInfoString(&text, " FROM catreg_remote r WHERE NOT EXISTS (SELECT FROM t WHERE ");
 		write_same_key(&text, table, "r", "t");
-		appendStringInfoString(&text, " AND t.\"catreg checksum\" = r.\"catreg checksum\")");
+		appendStringInfo(&text, " AND t.\"%s\" = r.\"%s\")", checksum_name(table), checksum_name(table));
 		comparison->wanted = add_keys(comparison->wanted, table, text.data);
 	}
 	if (SPI_unregister_relation("catreg_remote") != SPI_OK_REL_UNREGISTER)
@@ -701,7 +736,12 @@ follow_transactions(Mirror *mirror, MirrorTable *table, uint64 n_may_have_change
 		transfer_rows(mirror, table, psprintf("%s t WHERE %s", table->quoted, state_changed(table)));
 		n_here += count_new(table);
 	}
-	table->n_missing = n_here - table->n_remote;
+
+	/* more rows than anybody has written: whatever that server does, it is none of ours */
+	if (n_here < table->n_remote)
+		compare_by_key(mirror, table, false);
+	else
+		table->n_missing = n_here - table->n_remote;
 }
 
 /* ---------------------------------------------------------- what has gone */
@@ -713,18 +753,6 @@ typedef struct Reference
 	MirrorTable *to;
 	char	   *condition;		/* t is the one, g the key of the other */
 } Reference;
-
-/* Has a table's key a column of this name? */
-static bool
-is_of_key(const MirrorTable *table, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, table->key)
-		if (strcmp(((MirrorColumn *) lfirst(cell))->name, name) == 0)
-			return true;
-	return false;
-}
 
 /*
  * Reads the foreign keys here that refer to columns of a key, but those of a table
@@ -823,7 +851,7 @@ are_gone(const Mirror *mirror, const MirrorTable *table, List *keys)
 		appendStringInfoString(&text, "SELECT FROM ");
 		write_keys(&text, table, keys, done, Min(done + KEYS_A_QUERY, list_length(keys)));
 		appendStringInfoString(&text, " LIMIT 1");
-		if (remote_query(mirror->remote, text.data, 0, NULL)->n_rows > 0)
+		if (remote_query(mirror->remote, text.data, 0, NULL, "")->n_rows > 0)
 			return false;
 	}
 	return true;
@@ -975,12 +1003,14 @@ send_watch(Mirror *mirror)
 static void
 receive_watch(Mirror *mirror, uint64 *n_may_have_changed)
 {
-	RemoteRows *watched = remote_receive(mirror->remote);
+	RemoteRows *watched = remote_receive(mirror->remote, "iii");
 
 	for (int i = 0; i < watched->n_rows; i++)
 	{
 		int			number = atoi(remote_value(watched, i, 0));
 
+		if (number < 0 || number >= list_length(mirror->tables))
+			elog(ERROR, "unexpected number %d of a table", number);
 		((MirrorTable *) list_nth(mirror->tables, number))->n_remote = strtoull(remote_value(watched, i, 1), NULL, 10);
 		n_may_have_changed[number] = strtoull(remote_value(watched, i, 2), NULL, 10);
 	}

@@ -52,6 +52,7 @@ pin_settings(void)
 		{"timezone", "UTC"},
 		{"extra_float_digits", "3"},
 		{"bytea_output", "hex"},
+		{"array_nulls", "on"},
 		{"lc_monetary", "C"},
 		{"xmloption", "content"},
 		{"standard_conforming_strings", "on"},
@@ -266,16 +267,13 @@ defined_names(List *definitions)
 
 /* Under which names the remote's tables are here. */
 static List *
-local_names(const Mirror *mirror, List *definitions)
+local_names(List *definitions)
 {
 	List	   *names = NIL;
 	ListCell   *cell;
 
 	foreach(cell, definitions)
 		names = lappend(names, get_rel_name(((Definition *) lfirst(cell))->relid));
-	if (definitions == NIL)
-		foreach(cell, mirror->tables)
-			names = lappend(names, ((MirrorTable *) lfirst(cell))->name);
 	return names;
 }
 
@@ -300,7 +298,6 @@ match_tables(Mirror *mirror, List *definitions)
 					 errhint("If it is gone for good, drop table \"%s.%s\" here.", mirror->local_schema,
 							 get_rel_name(((Definition *) lfirst(cell))->relid))));
 	}
-	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
@@ -452,7 +449,7 @@ create(Work *work)
 				 errdetail("It is one of schema \"%s\" on server \"%s\".", old.remote_schema, old.server),
 				 errhint("catreg.refresh_mirror() brings it up to date.")));
 	mirror->namespace = get_namespace_oid(mirror->local_schema, false);
-	catalog_read(mirror, work->names, false);
+	catalog_read(mirror, work->names, NIL, false);
 	match_tables(mirror, NIL);
 	check_existing(mirror);
 	bring_up_to_date(mirror, false);
@@ -514,7 +511,7 @@ return_counts(ReturnSetInfo *rsinfo, const Mirror *mirror)
 static void
 refresh(Work *work)
 {
-	catalog_read(work->mirror, work->names, false);
+	catalog_read(work->mirror, work->names, local_names(work->definitions), false);
 	match_tables(work->mirror, work->definitions);
 	bring_up_to_date(work->mirror, true);
 }
@@ -572,7 +569,6 @@ check_tables(ReturnSetInfo *rsinfo, Mirror *mirror, List *definitions)
 	foreach(cell, definitions)
 		if (find_table(mirror, ((Definition *) lfirst(cell))->remote_table) == NULL)
 			return_problem(rsinfo, ((Definition *) lfirst(cell))->remote_table, "it is missing there");
-	catalog_read_local(mirror, local_names(mirror, definitions));
 	foreach(cell, mirror->tables)
 	{
 		MirrorTable *table = lfirst(cell);
@@ -612,7 +608,7 @@ return_differences(ReturnSetInfo *rsinfo, const Mirror *mirror)
 static void
 check(Work *work)
 {
-	catalog_read(work->mirror, work->names, true);
+	catalog_read(work->mirror, work->names, local_names(work->definitions), true);
 	check_tables(work->rsinfo, work->mirror, work->definitions);
 	if (work->mirror->tables != NIL)
 		compare_tables(work->mirror, false);
@@ -646,10 +642,34 @@ check_mirror(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * The sequences of a mirror's schema that only defaults of its tables use, and that
+ * do not go with a column.
+ */
+static List *
+used_sequences(const Mirror *mirror)
+{
+	List	   *sequences = NIL;
+
+	if (SPI_execute(psprintf("SELECT s.oid::regclass FROM pg_class s WHERE s.relkind = 'S' AND s.relnamespace = %u "
+							 "AND EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid) "
+							 "AND NOT EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid "
+							 "WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid "
+							 "AND (f.oid IS NULL OR f.adrelid NOT IN (SELECT m.relation FROM catreg.mirror m))) "
+							 "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid "
+							 "AND d.refclassid = 'pg_class'::regclass)", mirror->namespace), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the sequences of a mirror");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		sequences = lappend(sequences, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return sequences;
+}
+
 PG_FUNCTION_INFO_V1(drop_mirror);
 
 /*
- * drop_mirror(local_schema): drops its tables, and enums that only they have used.
+ * drop_mirror(local_schema): drops its tables, and enums and sequences that only
+ * they have used.
  */
 Datum
 drop_mirror(PG_FUNCTION_ARGS)
@@ -657,6 +677,7 @@ drop_mirror(PG_FUNCTION_ARGS)
 	Mirror		mirror;
 	List	   *definitions;
 	List	   *types = NIL;
+	List	   *sequences;
 	StringInfoData tables;
 	ListCell   *cell;
 	int			level;
@@ -675,9 +696,12 @@ drop_mirror(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < SPI_processed; i++)
 		types = lappend(types, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
 	SPI_freetuptable(SPI_tuptable);
+	sequences = used_sequences(&mirror);
 	query_execute(psprintf("DROP TABLE %s", tables.data));
 	foreach(cell, types)
 		query_execute(psprintf("DROP TYPE %s", (char *) lfirst(cell)));
+	foreach(cell, sequences)
+		query_execute(psprintf("DROP SEQUENCE %s", (char *) lfirst(cell)));
 	query_settings_back(level);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -102,10 +102,9 @@ typedef struct Mirror
 extern void mirror_options(const char *server, MirrorLogin *login);
 
 /* catalog.c */
-extern void catalog_read(Mirror *mirror, List *names, bool missing_ok);
+extern void catalog_read(Mirror *mirror, List *names, List *local_names, bool missing_ok);
 extern void catalog_create(Mirror *mirror);
 extern void catalog_finish(Mirror *mirror);
-extern void catalog_read_local(Mirror *mirror, List *names);
 extern MirrorTable *catalog_find(const Mirror *mirror, Oid relid);
 extern const char *catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid);
 extern void catalog_advance_sequences(const MirrorTable *table);

@@ -41,7 +41,7 @@ struct Remote
 static const char *const session_settings =
 	"SET search_path = pg_catalog;"
 	"SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC';"
-	"SET extra_float_digits = 3; SET bytea_output = hex; SET lc_monetary = 'C'; SET xmloption = content;"
+	"SET extra_float_digits = 3; SET bytea_output = hex; SET array_nulls = on; SET lc_monetary = 'C'; SET xmloption = content;"
 	"SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET row_security = off;"
 	"SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
 	"SET jit = off";
@@ -52,7 +52,8 @@ static const char *const check_interval_query =
 	"WHEN 'client_connection_check_interval' THEN version() ~ 'linux' AND set_config(name, '1000', false) IS NOT NULL END";
 
 /*
- * A message of libpq's or of the remote's, without the secrets that we have sent.
+ * A message of libpq's or of the remote's, without the secrets that we have sent,
+ * and readable.
  */
 static char *
 scrub(const Remote *remote, const char *message)
@@ -62,6 +63,9 @@ scrub(const Remote *remote, const char *message)
 
 	if (text == NULL)
 		return NULL;
+	for (char *at = text; !pg_verifymbstr(text, strlen(text), true) && *at != '\0'; at++)
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
 	foreach(cell, remote->secrets)
 	{
 		const char *secret = lfirst(cell);
@@ -95,29 +99,43 @@ fail_lost(Remote *remote)
 }
 
 /*
+ * Nothing that arrives is taken for what was asked for before it has been looked
+ * at: a server can be of anybody's making.
+ */
+static void
+fail_unexpected(const Remote *remote)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("server \"%s\" has answered something else than it was asked", remote->server)));
+}
+
+/*
  * Throws what the remote has thrown, with its SQLSTATE.  Frees the result.
  */
 static void
-fail_result(Remote *remote, PGresult *result, const char *text)
+fail_result(Remote *remote, PGresult *result)
 {
+	ExecStatusType status = PQresultStatus(result);
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	char	   *message = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	char	   *detail = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
 	char	   *hint = scrub(remote, PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 	int			code = ERRCODE_CONNECTION_FAILURE;
 
-	if (state != NULL)
+	if (state != NULL && strlen(state) == 5)
 		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 	PQclear(result);
 	if (PQstatus(remote->conn) != CONNECTION_OK && message == NULL)
 		fail_lost(remote);
+	if (status != PGRES_FATAL_ERROR)
+		fail_unexpected(remote);
 	ereport(ERROR,
 			(errcode(code),
 			 errmsg("server \"%s\": %s", remote->server,
 					message != NULL ? message : scrub(remote, PQerrorMessage(remote->conn))),
 			 detail != NULL ? errdetail_internal("%s", detail) : 0,
-			 hint != NULL ? errhint("%s", hint) : 0,
-			 text != NULL ? errcontext("remote query: %s", text) : 0));
+			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
 /* timeout is in milliseconds, or -1 */
@@ -208,7 +226,7 @@ remote_connect(const char *server)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("server \"%s\" is older than PostgreSQL 13", server)));
 		remote_execute(remote, session_settings);
-		remote->notices = remote_query(remote, check_interval_query, 0, NULL)->n_rows > 0;
+		remote->notices = remote_query(remote, check_interval_query, 0, NULL, "")->n_rows > 0;
 	}
 	PG_CATCH();
 	{
@@ -303,31 +321,57 @@ remote_send(Remote *remote, const char *text, int nargs, const char *const *args
 	flush(remote);
 }
 
+static bool
+is_integer(const char *text)
+{
+	char	   *end;
+
+	errno = 0;
+	(void) strtoll(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0';
+}
+
+static bool
+is_expected(const PGresult *result, int row, int column, char kind)
+{
+	const char *value = PQgetvalue(result, row, column);
+
+	if (PQgetisnull(result, row, column))
+		return kind == 'n';
+	return pg_verifymbstr(value, strlen(value), true) && (kind != 'i' || is_integer(value));
+}
+
 static RemoteRows *
-read_rows(const PGresult *result)
+read_rows(const Remote *remote, const PGresult *result, const char *columns)
 {
 	RemoteRows *rows = palloc(sizeof(RemoteRows));
 
 	rows->n_rows = PQntuples(result);
 	rows->n_columns = PQnfields(result);
+	if (rows->n_columns != (int) strlen(columns))
+		fail_unexpected(remote);
 	rows->values = MemoryContextAllocHuge(CurrentMemoryContext,
 										  sizeof(char *) * ((Size) rows->n_rows * rows->n_columns + 1));
 	for (int i = 0; i < rows->n_rows; i++)
 		for (int j = 0; j < rows->n_columns; j++)
-			rows->values[i * rows->n_columns + j] =
+		{
+			if (!is_expected(result, i, j, columns[j]))
+				fail_unexpected(remote);
+			rows->values[(Size) i * rows->n_columns + j] =
 				PQgetisnull(result, i, j) ? NULL : pstrdup(PQgetvalue(result, i, j));
+		}
 	return rows;
 }
 
 /* Copies the rows of a result, and frees it. */
 static RemoteRows *
-take_rows(PGresult *result)
+take_rows(const Remote *remote, PGresult *result, const char *columns)
 {
 	RemoteRows *volatile rows = NULL;
 
 	PG_TRY();
 	{
-		rows = read_rows(result);
+		rows = read_rows(remote, result, columns);
 	}
 	PG_CATCH();
 	{
@@ -340,22 +384,19 @@ take_rows(PGresult *result)
 }
 
 /*
- * The rows that a query has returned, none for a command.  Waits for the end of
- * what was sent.
+ * The rows that a query has returned.  Waits for the end of what was sent.
  */
 RemoteRows *
-remote_receive(Remote *remote)
+remote_receive(Remote *remote, const char *columns)
 {
 	RemoteRows *rows = NULL;
 	PGresult   *result;
 
 	while ((result = next_result(remote)) != NULL)
 	{
-		ExecStatusType status = PQresultStatus(result);
-
-		if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-			fail_result(remote, result, NULL);
-		rows = take_rows(result);
+		if (PQresultStatus(result) != PGRES_TUPLES_OK)
+			fail_result(remote, result);
+		rows = take_rows(remote, result, columns);
 	}
 	if (rows == NULL)
 		fail_lost(remote);
@@ -363,10 +404,35 @@ remote_receive(Remote *remote)
 }
 
 RemoteRows *
-remote_query(Remote *remote, const char *text, int nargs, const char *const *args)
+remote_query(Remote *remote, const char *text, int nargs, const char *const *args, const char *columns)
 {
 	remote_send(remote, text, nargs, args);
-	return remote_receive(remote);
+	return remote_receive(remote, columns);
+}
+
+/* A query that returns one row. */
+RemoteRows *
+remote_query_row(Remote *remote, const char *text, const char *columns)
+{
+	RemoteRows *rows = remote_query(remote, text, 0, NULL, columns);
+
+	if (rows->n_rows != 1)
+		fail_unexpected(remote);
+	return rows;
+}
+
+/* Waits for the end of commands. */
+static void
+receive_commands(Remote *remote)
+{
+	PGresult   *result;
+
+	while ((result = next_result(remote)) != NULL)
+	{
+		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+			fail_result(remote, result);
+		PQclear(result);
+	}
 }
 
 /*
@@ -378,7 +444,7 @@ remote_execute(Remote *remote, const char *text)
 	if (PQsendQuery(remote->conn, text) == 0)
 		fail_lost(remote);
 	flush(remote);
-	(void) remote_receive(remote);
+	receive_commands(remote);
 }
 
 /*
@@ -394,7 +460,7 @@ remote_copy_begin(Remote *remote, const char *text)
 	flush(remote);
 	result = next_result(remote);
 	if (PQresultStatus(result) != PGRES_COPY_OUT)
-		fail_result(remote, result, NULL);
+		fail_result(remote, result);
 	PQclear(result);
 }
 
@@ -420,6 +486,6 @@ remote_copy_read(Remote *remote, char **data)
 		*data = remote->buffer;
 		return length;
 	}
-	(void) remote_receive(remote);
+	receive_commands(remote);
 	return 0;
 }

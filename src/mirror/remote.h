@@ -28,6 +28,10 @@ typedef struct RemoteRows
 	char	  **values;
 } RemoteRows;
 
+/*
+ * What is expected of a result is said by a letter for each of its columns: i, an
+ * integer; v, any value; n, a value or NULL.
+ */
 typedef struct Remote Remote;
 
 extern Remote *remote_connect(const char *server);
@@ -36,8 +40,9 @@ extern int	remote_version(const Remote *remote);
 extern const char *remote_parameter(const Remote *remote, const char *name);
 extern void remote_execute(Remote *remote, const char *text);
 extern void remote_send(Remote *remote, const char *text, int nargs, const char *const *args);
-extern RemoteRows *remote_receive(Remote *remote);
-extern RemoteRows *remote_query(Remote *remote, const char *text, int nargs, const char *const *args);
+extern RemoteRows *remote_receive(Remote *remote, const char *columns);
+extern RemoteRows *remote_query(Remote *remote, const char *text, int nargs, const char *const *args, const char *columns);
+extern RemoteRows *remote_query_row(Remote *remote, const char *text, const char *columns);
 extern void remote_copy_begin(Remote *remote, const char *text);
 extern int	remote_copy_read(Remote *remote, char **data);
 

@@ -26,7 +26,9 @@ typedef struct ObscoreTiled
 	bool		needs_path;
 	char	   *values;			/* SQL, for all columns in their order */
 	char	   *fields;			/* SQL: what the footprint is made of */
-	SPIPlanPtr	put;			/* see tiled_apply.c; NULL: not made yet */
+	SPIPlanPtr	lock;			/* see tiled_apply.c; NULL: not made yet */
+	SPIPlanPtr	lock_above;
+	SPIPlanPtr	put;
 	SPIPlanPtr	remove;
 } ObscoreTiled;
 

@@ -106,19 +106,23 @@ found_ids(void)
 	return ids;
 }
 
+/* Locks containers, which a query finds, and those that they are below. */
+static void
+write_lock_above(StringInfo text, const ObscoreTiled *tiled, const char *containers)
+{
+	appendStringInfo(text, "WITH RECURSIVE up (id) AS (%2$s "
+					 "UNION SELECT n.parent FROM up JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) up.id) "
+					 "SELECT a.id FROM %1$s a WHERE a.id OPERATOR(pg_catalog.=) ANY (SELECT up.id FROM up) "
+					 "AND a.parent IS NOT NULL ORDER BY a.id FOR KEY SHARE OF a", query_relation(tiled->nodes), containers);
+}
+
 /*
- * Locks containers, which a query finds, and those that they are below.  Whoever
- * was waited for may have moved one of them; so it is looked again, until those
- * found are those locked.
+ * Executes that.  Whoever was waited for may have moved one of the containers; so
+ * it is looked again, until those found are those locked.
  */
 static void
-lock_containers(const ObscoreTiled *tiled, const char *containers)
+lock_containers(SPIPlanPtr plan)
 {
-	const char *nodes = query_relation(tiled->nodes);
-	SPIPlanPtr	plan = query_prepare(psprintf("WITH RECURSIVE up (id) AS (%2$s "
-											  "UNION SELECT n.parent FROM up JOIN %1$s n ON n.id OPERATOR(pg_catalog.=) up.id) "
-											  "SELECT a.id FROM %1$s a WHERE a.id OPERATOR(pg_catalog.=) ANY (SELECT up.id FROM up) "
-											  "AND a.parent IS NOT NULL ORDER BY a.id FOR KEY SHARE OF a", nodes, containers), 0, NULL);
 	List	   *before;
 	List	   *found = NIL;
 
@@ -129,7 +133,6 @@ lock_containers(const ObscoreTiled *tiled, const char *containers)
 		query_execute_latest(plan, NULL, false);
 		found = found_ids();
 	} while (!equal(before, found));
-	SPI_freeplan(plan);
 }
 
 /*
@@ -139,9 +142,16 @@ lock_containers(const ObscoreTiled *tiled, const char *containers)
 static void
 lock_left(const ObscoreTiled *tiled, bool updated)
 {
-	lock_containers(tiled, psprintf("SELECT o.parent FROM " OBSCORE_OLD " o%s", !updated ? "" :
-									" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
-									" AND " SAME_PARENT("n", "o") ")"));
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&text);
+	write_lock_above(&text, tiled, psprintf("SELECT o.parent FROM " OBSCORE_OLD " o%s", !updated ? "" :
+											" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
+											" AND " SAME_PARENT("n", "o") ")"));
+	plan = query_prepare(text.data, 0, NULL);
+	lock_containers(plan);
+	SPI_freeplan(plan);
 }
 
 /*
@@ -178,10 +188,17 @@ obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata)
 /* ------------------------------------------------------- what is done about them */
 
 static void
-lock_nodes(const ObscoreTiled *tiled)
+write_lock_nodes(StringInfo text, const Obscore *obscore)
 {
-	query_execute_once(psprintf("SELECT FROM %s n WHERE n.id OPERATOR(pg_catalog.=) ANY (SELECT w.id FROM " OBSCORE_NODES " w) ORDER BY n.id FOR NO KEY UPDATE OF n",
-								query_relation(tiled->nodes)));
+	appendStringInfo(text, "SELECT FROM %s n WHERE n.id OPERATOR(pg_catalog.=) ANY (SELECT w.id FROM " OBSCORE_NODES " w) ORDER BY n.id FOR NO KEY UPDATE OF n",
+					 query_relation(obscore->tiled->nodes));
+}
+
+static void
+write_lock_containers(StringInfo text, const Obscore *obscore)
+{
+	write_lock_above(text, obscore->tiled, psprintf("SELECT n.parent FROM " OBSCORE_NODES " w JOIN %s n ON n.id OPERATOR(pg_catalog.=) w.id",
+													query_relation(obscore->tiled->nodes)));
 }
 
 /* The nodes as they are now, whose keys are in the relation of that alias. */
@@ -228,12 +245,9 @@ write_remove(StringInfo text, const Obscore *obscore)
 	appendStringInfoChar(text, ')');
 }
 
-/*
- * Executes a statement whose plan is kept.  Returns the number of rows, which are
- * in SPI_tuptable.
- */
-static uint64
-execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
+/* The plan of a statement, made where there is none and kept. */
+static SPIPlanPtr
+kept_plan(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
 {
 	if (*plan != NULL && !SPI_plan_is_valid(*plan))
 	{
@@ -253,8 +267,18 @@ execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (Strin
 		SPI_keepplan(made);
 		*plan = made;
 	}
+	return *plan;
+}
+
+/*
+ * Executes a statement whose plan is kept.  Returns the number of rows, which are
+ * in SPI_tuptable.
+ */
+static uint64
+execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
+{
 	SPI_tuptable = NULL;
-	query_execute_latest(*plan, NULL, true);
+	query_execute_latest(kept_plan(plan, obscore, write_text), NULL, true);
 	return SPI_processed;
 }
 
@@ -270,10 +294,9 @@ obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
 	uint64		n;
 
 	if (lock)
-		lock_nodes(tiled);
+		execute_kept(&tiled->lock, obscore, write_lock_nodes);
 	if (tiled->needs_path)
-		lock_containers(tiled, psprintf("SELECT n.parent FROM " OBSCORE_NODES " w JOIN %s n ON n.id OPERATOR(pg_catalog.=) w.id",
-										query_relation(tiled->nodes)));
+		lock_containers(kept_plan(&tiled->lock_above, obscore, write_lock_containers));
 	if (obscore->plain)
 	{
 		query_settings_back(level);
@@ -296,8 +319,9 @@ obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
 void
 obscore_tiled_free_plans(ObscoreTiled *tiled)
 {
-	if (tiled->put != NULL)
-		SPI_freeplan(tiled->put);
-	if (tiled->remove != NULL)
-		SPI_freeplan(tiled->remove);
+	SPIPlanPtr	plans[] = {tiled->lock, tiled->lock_above, tiled->put, tiled->remove};
+
+	for (int i = 0; i < lengthof(plans); i++)
+		if (plans[i] != NULL)
+			SPI_freeplan(plans[i]);
 }

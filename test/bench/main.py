@@ -12,6 +12,7 @@ import harness
 import ingest
 import mirror
 import obscore
+import published
 import registration
 import scale
 import search_paths
@@ -21,7 +22,7 @@ import subscriber
 BENCHMARKS = {
     "closure": closure.run, "registration": registration.run, "deletion": deletion.run, "scale": scale.run, "sky": sky.run,
     "obscore": obscore.run, "ingest": ingest.run, "search_paths": search_paths.run, "find_first": find_first.run,
-    "mirror": mirror.run, "subscriber": subscriber.run,
+    "mirror": mirror.run, "subscriber": subscriber.run, "published": published.run,
 }
 
 

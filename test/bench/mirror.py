@@ -1,7 +1,8 @@
 """A mirror of a Tiled catalog: the first copy against pg_dump | psql, refreshes against the first copy.
 
-Both databases are on one server. Bytes are counted by a proxy, in runs of their
-own, since it takes time.
+The catalog is on a server of its own, where nothing else happens, if there is a
+second one; else what the mirror writes is something that happens there. Bytes are
+counted by a proxy, in runs of their own, since it takes time.
 """
 
 import contextlib
@@ -15,13 +16,16 @@ import harness
 import workload
 from harness import CATALOG
 
+PRIMARY = os.environ.get("CATREG_BENCH_PRIMARY", "")
+
 SOURCE = "catreg_bench_source"
 TARGET = "catreg_bench_target"
 
-DUMP = "pg_dump | psql, all tables"
+DUMP = "pg_dump \\| psql, all tables"
 FIRST = "create_mirror"
 ATTACHED = "create_mirror, create_closure"
 NOTHING = "refresh_mirror, nothing has changed"
+ELSEWHERE = "the same, a transaction has written elsewhere on that server"
 SOME = "refresh_mirror, 0.1 % of the nodes have"
 COMPARED = "the same, by comparison (the remote has been restarted)"
 CHECK = "check_mirror"
@@ -40,8 +44,6 @@ class Proxy:
 
     def __init__(self):
         self.bytes = 0
-        uri = urllib.parse.urlsplit(harness.URI)
-        self.server = (uri.hostname, uri.port)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -49,7 +51,7 @@ class Proxy:
     def accept(self):
         while True:
             client, _ = self.socket.accept()
-            server = socket.create_connection(self.server)
+            server = connect()
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=self.forward, args=pair, daemon=True).start()
 
@@ -63,23 +65,65 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-def make_source(work):
-    harness.create(SOURCE, CATALOG)
-    with harness.Session(SOURCE) as session:
-        for statement in work.copy(*(table for table in workload.COLUMNS if table not in ("batch", "nodes_closure"))):
+def address():
+    "Host, or folder of a socket, and port of the catalog's server."
+    if PRIMARY:
+        options = dict(option.split("=") for option in PRIMARY.split())
+        return options["host"], int(options["port"])
+    uri = urllib.parse.urlsplit(harness.URI)
+    return uri.hostname, uri.port
+
+
+def connect():
+    host, port = address()
+    if not host.startswith("/"):
+        return socket.create_connection((host, port))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{host}/.s.PGSQL.{port}")
+    return server
+
+
+def source(database):
+    return f"{PRIMARY} dbname={database}"
+
+
+def on_source(*statements):
+    with harness.Session(source("postgres")) as session:
+        for statement in statements:
             session.run(statement)
+
+
+def drop_source():
+    on_source(f"DROP DATABASE IF EXISTS {SOURCE} WITH (FORCE)")
+
+
+def pipe(origin, target):
+    command = f'"{harness.BINDIR}/pg_dump" -d "{origin}" | "{harness.BINDIR}/psql" -X -q -v ON_ERROR_STOP=1 -d "{target}"'
+    subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True, stdout=subprocess.DEVNULL)
+
+
+def make_source(work):
+    drop_source()
+    on_source(f"CREATE DATABASE {SOURCE} TEMPLATE template0")
+    pipe(CATALOG, source(SOURCE))
+    with harness.Session(source(SOURCE)) as session:
+        # the finished rows, without Tiled's trigger
+        session.run("SET session_replication_role = replica")
+        for statement in work.copy():
+            session.run(statement)
+        session.run("RESET session_replication_role")
         session.run("SELECT setval(pg_get_serial_sequence(c.name, 'id'), 1000000) FROM (VALUES ('nodes'), ('assets'), ('data_sources')) c (name)")
         session.run("VACUUM ANALYZE")
         session.run("CHECKPOINT")
 
 
-def make_target(session, port):
-    uri = urllib.parse.urlsplit(harness.URI)
+def make_target(session, host, port):
     session.run("CREATE EXTENSION IF NOT EXISTS catreg")
     session.run(
-        f"CREATE SERVER source FOREIGN DATA WRAPPER catreg OPTIONS (host '{uri.hostname}', port '{port}', dbname '{SOURCE}', sslmode 'disable')"
+        f"CREATE SERVER source FOREIGN DATA WRAPPER catreg OPTIONS (host '{host}', port '{port}', dbname '{SOURCE}', sslmode 'disable')"
     )
-    password = f", password '{uri.password}'" if uri.password else ""
+    uri = urllib.parse.urlsplit(harness.URI)
+    password = f", password '{uri.password}'" if uri.password and not PRIMARY else ""
     session.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER source OPTIONS (user '{uri.username or 'postgres'}'{password})")
 
 
@@ -87,8 +131,7 @@ def dump():
     "Returns what it costs, in wall time only: the work is done by four processes."
     harness.create(TARGET, "template0")
     with harness.Session(TARGET) as session, harness.Cost(session) as cost:
-        pipe = f'"{harness.BINDIR}/pg_dump" -d {SOURCE} | "{harness.BINDIR}/psql" -X -q -v ON_ERROR_STOP=1 -d {TARGET}'
-        subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True, stdout=subprocess.DEVNULL)
+        pipe(source(SOURCE), TARGET)
     harness.drop(TARGET)
     return cost
 
@@ -105,13 +148,13 @@ def check(session):
         raise RuntimeError("\n".join(problems))
 
 
-def mirror(work, attach, port, counted):
+def mirror(work, attach, host, port, counted):
     "Returns the costs of each step; counted() is called before and after each."
     costs = {}
     make_source(work)
     harness.create(TARGET, "template0")
-    with harness.Session(TARGET) as session, harness.Session(SOURCE) as source:
-        make_target(session, port)
+    with harness.Session(TARGET) as session, harness.Session(source(SOURCE)) as there:
+        make_target(session, host, port)
 
         def step(name, statement):
             before = counted()
@@ -123,18 +166,20 @@ def mirror(work, attach, port, counted):
         else:
             step(FIRST, "SELECT catreg.create_mirror('source', 'public', 'mirror')")
         step(NOTHING, "SELECT * FROM catreg.refresh_mirror('mirror')")
-        source.run(EDITS)
+        there.run("SELECT txid_current()")
+        step(ELSEWHERE, "SELECT * FROM catreg.refresh_mirror('mirror')")
+        there.run(EDITS)
         step(SOME, "SELECT * FROM catreg.refresh_mirror('mirror')")
         check(session)
         if attach:
             expect_closure(session)
-        source.run(EDITS.replace("new", "newer").replace("= 9", "= 10"))
+        there.run(EDITS.replace("new", "newer").replace("= 9", "= 10"))
         session.run("UPDATE catreg.mirror SET remote_state = NULL")
         step(COMPARED, "SELECT * FROM catreg.refresh_mirror('mirror')")
         step(CHECK, "SELECT * FROM catreg.check_mirror('mirror')")
         check(session)
     harness.drop(TARGET)
-    harness.drop(SOURCE)
+    drop_source()
     return costs
 
 
@@ -146,13 +191,12 @@ def expect_closure(session):
 
 def run(options):
     work = workload.Workload(os.path.join(harness.FOLDER, "mirror"), options.nodes)
-    port = urllib.parse.urlsplit(harness.URI).port
     results = {}
     for _ in range(options.runs):
         make_source(work)
         results.setdefault(DUMP, []).append(dump())
         for attach in (False, True):
-            for name, cost in mirror(work, attach, port, lambda: 0).items():
+            for name, cost in mirror(work, attach, *address(), lambda: 0).items():
                 results.setdefault(name if not attach or name == ATTACHED else f"{name}; closure", []).append(cost)
     harness.heading(f"A mirror of {options.nodes:,} nodes")
     harness.cost_table(results)
@@ -164,10 +208,10 @@ def run(options):
             (f"{way} / {DUMP}", harness.ratio(harness.median(results[way], "wall"), harness.median(results[DUMP], "wall")))
             for way in (FIRST, ATTACHED)
         ]
-        + [(f"{way} / {FIRST}", harness.ratio(harness.median(results[way], "wall"), first)) for way in (NOTHING, SOME, COMPARED, CHECK)],
+        + [(f"{way} / {FIRST}", harness.ratio(harness.median(results[way], "wall"), first)) for way in (NOTHING, ELSEWHERE, SOME, COMPARED, CHECK)],
     )
     proxy = Proxy()
-    counted = mirror(work, False, proxy.port, lambda: proxy.bytes)
+    counted = mirror(work, False, "127.0.0.1", proxy.port, lambda: proxy.bytes)
     harness.say()
     harness.table(
         ["way", "bytes on the wire", f"of those of {FIRST}"],
