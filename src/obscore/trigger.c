@@ -100,7 +100,7 @@ tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 			event->new = statement_tags(rel, obscore->registry, trigdata->tg_newtable, event->context);
 		members = count_members(obscore, select, event->new, false);
 		if (members.n > 0)
-			obscore_apply_put(obscore, select, members.n, members.all, trigdata->tg_oldtable != NULL, &counts);
+			obscore_apply_put(obscore, select, trigdata, members.n, members.all, &counts);
 	}
 }
 
