@@ -235,6 +235,8 @@ standing_begin(Standing **place, SPIPlanPtr plan, const char *name, Relation rel
 	if (can_stand(standing))
 		return true;
 	standing_end(standing);
+	ereport(DEBUG1,
+			(errmsg_internal("catreg: a plan for single rows is made ready for each: it is not made of look-ups alone, or the table has triggers")));
 	return false;
 }
 
