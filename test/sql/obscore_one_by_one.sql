@@ -55,6 +55,8 @@ SELECT * FROM put_all('calexp', 3);
 SAVEPOINT b;
 ALTER TABLE registry.obscore ADD CHECK (obs_id <> 'Cam_2 R3');
 SELECT * FROM put_all('raw', 3);
+ALTER TABLE registry.obscore DROP CONSTRAINT obscore_obs_id_check;
+SELECT * FROM put_all('raw', 0);
 ROLLBACK TO b;
 SELECT * FROM put_all('raw', 3);
 ROLLBACK TO a;
@@ -86,6 +88,9 @@ SELECT count(registry.put('calexp', 'Cam/runs/1', 0, v)) FROM generate_series(10
 DECLARE c CURSOR FOR SELECT count(*) FROM registry.obscore, registry.visit;
 FETCH c;
 SELECT count(registry.put('calexp', 'Cam/runs/1', 1, v)) FROM generate_series(100, 200) v;
+CLOSE c;
+ALTER TABLE registry.obscore ADD CHECK (obs_id <> 'visit 205 R1');
+SELECT count(registry.put('calexp', 'Cam/runs/1', 1, v)) FROM generate_series(201, 210) v;
 SELECT (SELECT count(*) FROM registry.obscore) AS rows, (SELECT count(*) FROM catreg.check_obscore('registry.obscore')) AS wrong;
 COMMIT;
 DROP FUNCTION put_all;
