@@ -98,6 +98,23 @@ SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('c
 ROLLBACK;
 DROP FUNCTION registry.tell;
 
+\echo a tag that is put again while it is removed, and a new version of one
+CREATE FUNCTION registry.again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO registry.dataset_tags_00000002 SELECT OLD.*; RETURN NULL; END $$;
+CREATE TRIGGER again AFTER DELETE ON registry.dataset_tags_00000002 FOR EACH ROW WHEN (OLD.detector = 0) EXECUTE FUNCTION registry.again();
+BEGIN;
+SELECT detector, count(*) FROM registry.dataset_tags_00000002 WHERE dataset_type_id = 2 GROUP BY 1 ORDER BY 1;
+DELETE FROM registry.dataset_tags_00000002;
+SELECT lsst_visit, count(*) FROM registry.obscore WHERE calib_level = 2 GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM catreg.check_obscore('registry.obscore') WHERE problem NOT LIKE 'access_url %';
+UPDATE registry.dataset_tags_00000002 SET detector = detector;
+SELECT lsst_visit, count(*) FROM registry.obscore WHERE calib_level = 2 GROUP BY 1 ORDER BY 1;
+DROP TRIGGER again ON registry.dataset_tags_00000002;
+DELETE FROM registry.collection WHERE name LIKE 'Cam/%';
+SELECT count(*) FROM registry.obscore;
+SELECT count(*) FROM catreg.check_obscore('registry.obscore') WHERE problem NOT LIKE 'access_url %';
+ROLLBACK;
+DROP FUNCTION registry.again CASCADE;
+
 \echo many at a time, and rolled back
 BEGIN;
 INSERT INTO registry.dataset SELECT registry.id(format('many %s %s', d, p)), 3, 0, 2 FROM unnest('{g,r,i,z,y,u}'::text[]) d, generate_series(0, 3) p;
