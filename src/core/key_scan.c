@@ -37,7 +37,6 @@ struct KeyScan
 	Relation	index;
 	AttrNumber	column;
 	Oid			type;
-	int			other;			/* the index column that key_scan_next_entry() tells, or 0 */
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -50,22 +49,11 @@ index_family(Oid type)
 	return type == UUIDOID ? lookup_type_cache(UUIDOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf : INTEGER_BTREE_FAM_OID;
 }
 
-/* The index column that holds a column of the table, or 0. */
-static int
-place_in_index(Relation index, AttrNumber column)
-{
-	for (int i = 0; i < index->rd_index->indnatts; i++)
-		if (index->rd_index->indkey.values[i] == column)
-			return i + 1;
-	return 0;
-}
-
 /*
- * Opens a B-tree whose first column is the given one, and that holds another, unless
- * that is 0; NULL: there is none.
+ * Opens a B-tree whose first column is the given one; NULL: there is none.
  */
 static Relation
-open_index(Relation rel, AttrNumber column, Oid type, AttrNumber other)
+open_index(Relation rel, AttrNumber column, Oid type)
 {
 	Oid			family = index_family(type);
 	List	   *indexes = RelationGetIndexList(rel);
@@ -83,7 +71,6 @@ open_index(Relation rel, AttrNumber column, Oid type, AttrNumber other)
 			index->rd_opfamily[0] == family &&
 			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 			(!form->indcheckxmin) &&
-			(other == 0 || place_in_index(index, other) > 0) &&
 			(found == NULL || form->indnatts < found->rd_index->indnatts))
 		{
 			if (found != NULL)
@@ -104,7 +91,7 @@ open_index(Relation rel, AttrNumber column, Oid type, AttrNumber other)
 bool
 key_scan_has_index(Relation rel, AttrNumber column)
 {
-	Relation	index = open_index(rel, column, INT8OID, 0);
+	Relation	index = open_index(rel, column, INT8OID);
 
 	if (index == NULL)
 		return false;
@@ -121,20 +108,11 @@ key_scan_has_index(Relation rel, AttrNumber column)
 KeyScan *
 key_scan_begin(Relation rel, AttrNumber column, Oid type)
 {
-	return key_scan_begin_entries(rel, column, type, 0);
-}
-
-/*
- * The same for key_scan_next_entry(), too, which tells another column.
- */
-KeyScan *
-key_scan_begin_entries(Relation rel, AttrNumber column, Oid type, AttrNumber other)
-{
 	Relation	index;
 	KeyScan    *scan;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
-		(index = open_index(rel, column, type, other)) == NULL)
+		(index = open_index(rel, column, type)) == NULL)
 		return NULL;
 
 	/* what this command has written is to be seen too */
@@ -144,11 +122,9 @@ key_scan_begin_entries(Relation rel, AttrNumber column, Oid type, AttrNumber oth
 	scan->index = index;
 	scan->column = column;
 	scan->type = type;
-	scan->other = other == 0 ? 0 : place_in_index(index, other);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->slot = table_slot_create(rel, NULL);
 	scan->scan = catreg_index_beginscan(rel, index, scan->snapshot, 1);
-	scan->scan->xs_want_itup = other != 0;
 	ScanKeyInit(&scan->key, 1, BTEqualStrategyNumber,
 				type == INT4OID ? F_INT4EQ : type == UUIDOID ? F_UUID_EQ : F_INT8EQ, (Datum) 0);
 	return scan;
@@ -182,22 +158,6 @@ key_scan_next(KeyScan *scan)
 	CHECK_FOR_INTERRUPTS();
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ?
 		scan->slot : NULL;
-}
-
-/*
- * The next entry of the key in the index, whether its row is there or not: what it
- * holds in the other column, never NULL.  false: there is none.
- */
-bool
-key_scan_next_entry(KeyScan *scan, Datum *other)
-{
-	bool		isnull;
-
-	CHECK_FOR_INTERRUPTS();
-	if (index_getnext_tid(scan->scan, ForwardScanDirection) == NULL)
-		return false;
-	*other = index_getattr(scan->scan->xs_itup, scan->other, scan->scan->xs_itupdesc, &isnull);
-	return true;
 }
 
 /* Does the row that the slot holds have the key that was looked for? */

@@ -17,11 +17,9 @@ typedef struct KeyScan KeyScan;
 
 extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
-extern KeyScan *key_scan_begin_entries(Relation rel, AttrNumber column, Oid type, AttrNumber other);
 extern void key_scan_seek(KeyScan *scan, int64 key);
 extern void key_scan_seek_datum(KeyScan *scan, Datum key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
-extern bool key_scan_next_entry(KeyScan *scan, Datum *other);
 extern bool key_scan_lock(KeyScan *scan, LockTupleMode mode);
 extern TupleTableSlot *key_scan_lock_key(KeyScan *scan, int64 key, LockTupleMode mode);
 extern bool key_scan_delete(KeyScan *scan);

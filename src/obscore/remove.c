@@ -29,7 +29,6 @@ typedef struct Removal
 	AttrNumber	dataset_id;		/* columns of the tags table */
 	AttrNumber	type;
 	AttrNumber	collection;
-	bool		updated;
 	KeyScan    *tag_scan;
 	KeyScan    *row_scan;
 } Removal;
@@ -50,50 +49,16 @@ is_of_type(const Removal *removal, TupleTableSlot *slot)
 	return integer_of(slot, removal->type) == removal->dataset_type;
 }
 
+/* Does another tag hold a dataset's row? */
 static bool
-is_counted(const Removal *removal, int64 collection)
-{
-	return obscore_collection_counts(removal->obscore, Int64GetDatum(collection), false);
-}
-
-/*
- * Can no other tag hold the row of a removed tag's dataset, by what an index knows?
- * The removed one has its entry there yet; another's would be one more, unless an
- * UPDATE has made a new version of the same tag, which has none of its own.
- */
-static bool
-was_alone(const Removal *removal, TupleTableSlot *removed, Datum id)
-{
-	int64		collection = integer_of(removed, removal->collection);
-	bool		narrow = TupleDescAttr(removed->tts_tupleDescriptor, removal->collection - 1)->atttypid == INT4OID;
-	bool		seen = false;
-	Datum		value;
-
-	if (removal->updated)
-		return false;
-	key_scan_seek_datum(removal->tag_scan, id);
-	while (key_scan_next_entry(removal->tag_scan, &value))
-	{
-		int64		other = narrow ? DatumGetInt32(value) : DatumGetInt64(value);
-
-		if (other == collection ? seen : is_counted(removal, other))
-			return false;
-		seen |= other == collection;
-	}
-	return true;
-}
-
-/* Does another tag hold the row of a removed tag's dataset? */
-static bool
-is_held(const Removal *removal, TupleTableSlot *removed, Datum id)
+is_held(const Removal *removal, Datum id)
 {
 	TupleTableSlot *slot;
 
-	if (was_alone(removal, removed, id))
-		return false;
 	key_scan_seek_datum(removal->tag_scan, id);
 	while ((slot = key_scan_next(removal->tag_scan)) != NULL)
-		if (is_of_type(removal, slot) && is_counted(removal, integer_of(slot, removal->collection)))
+		if (is_of_type(removal, slot) &&
+			obscore_collection_counts(removal->obscore, Int64GetDatum(integer_of(slot, removal->collection)), false))
 			return true;
 	return false;
 }
@@ -118,7 +83,7 @@ remove_rows(const Removal *removal, Relation rel, Tuplestorestate *old)
 		bool		isnull;
 		Datum		id = slot_getattr(slot, removal->dataset_id, &isnull);
 
-		if (is_of_type(removal, slot) && !is_held(removal, slot, id))
+		if (is_of_type(removal, slot) && !is_held(removal, id))
 			n += remove_row(removal, id);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -138,26 +103,25 @@ may_remove(const Obscore *obscore, Oid tags, AttrNumber dataset_id)
 
 /*
  * Deletes the rows of tags that were deleted, which a transition table of the
- * tags table holds, or were replaced, where no other tag holds them.  false: it is left to
+ * tags table holds, where no other tag holds them.  false: it is left to
  * obscore_apply_removed(), which see for what has to be in force.
  */
 bool
-obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, const TriggerData *trigdata,
-						ObscoreCounts *counts)
+obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
+						Tuplestorestate *old, ObscoreCounts *counts)
 {
-	Relation	rel = trigdata->tg_relation;
 	Oid			tags = RelationGetRelid(rel);
 	Removal		removal = {obscore, select->type->id, get_attnum(tags, "dataset_id"),
-	get_attnum(tags, "dataset_type_id"), get_attnum(tags, obscore->registry->tag_key), trigdata->tg_newtable != NULL};
+	get_attnum(tags, "dataset_type_id"), get_attnum(tags, obscore->registry->tag_key)};
 	Relation	table;
 
 	if (!may_remove(obscore, tags, removal.dataset_id))
 		return false;
 	table = table_open(obscore->table, RowExclusiveLock);
-	removal.tag_scan = key_scan_begin_entries(rel, removal.dataset_id, UUIDOID, removal.collection);
+	removal.tag_scan = key_scan_begin(rel, removal.dataset_id, UUIDOID);
 	removal.row_scan = key_scan_begin(table, get_attnum(obscore->table, "registry_dataset_id"), UUIDOID);
 	if (removal.tag_scan != NULL && removal.row_scan != NULL)
-		counts->deleted += remove_rows(&removal, rel, trigdata->tg_oldtable);
+		counts->deleted += remove_rows(&removal, rel, old);
 	if (removal.tag_scan != NULL)
 		key_scan_end(removal.tag_scan);
 	if (removal.row_scan != NULL)

@@ -9,8 +9,10 @@
 #define CATREG_OBSCORE_REMOVE_H
 
 #include "obscore/apply.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
 
-extern bool obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, const TriggerData *trigdata,
-									ObscoreCounts *counts);
+extern bool obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
+									Tuplestorestate *old, ObscoreCounts *counts);
 
 #endif							/* CATREG_OBSCORE_REMOVE_H */

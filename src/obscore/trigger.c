@@ -91,7 +91,7 @@ tags_changed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 		if (event->old == NULL)
 			event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
 		members = count_members(obscore, select, event->old, true);
-		if (members.n > 0 && !obscore_remove_directly(obscore, select, trigdata, &counts))
+		if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
 			obscore_apply_removed(obscore, select, members.n, &counts);
 	}
 	if (trigdata->tg_newtable != NULL)
