@@ -150,6 +150,18 @@ INSERT INTO registry.dataset_tags_00000002 VALUES (2, registry.id('other'), 4, '
 SELECT dataproduct_type, obs_id FROM registry.good ORDER BY 1;
 DELETE FROM registry.dataset_tags_00000002 WHERE collection_id = 4;
 SELECT dataproduct_type, obs_id FROM registry.good ORDER BY 1;
+-- two tags of one dataset go, and between them one of another, which is in a collection that has to be looked up
+BEGIN;
+DELETE FROM registry.dataset_tags_00000002;
+INSERT INTO registry.collection (name, type) VALUES ('x/other', 2);
+INSERT INTO registry.dataset_tags_00000002
+    SELECT 2, registry.id(format('calexp Cam/runs/1 %s 2', d)), (SELECT collection_id FROM registry.collection WHERE name = c), 'Cam', d, 2
+    FROM (VALUES (1, 0, 'Cam/runs/one'), (2, 1, 'Cam/runs/one'), (3, 1, 'x/other'), (4, 1, 'Cam/good'), (5, 0, 'Cam/good')) v (n, d, c) ORDER BY n;
+SELECT count(*) FROM registry.good WHERE calib_level = 2;
+UPDATE registry.collection SET name = name;
+DELETE FROM registry.dataset_tags_00000002 WHERE collection_id <> (SELECT collection_id FROM registry.collection WHERE name = 'x/other');
+SELECT count(*) FROM registry.good;
+ROLLBACK;
 TRUNCATE registry.dataset_tags_00000004;
 SELECT count(*) FROM registry.good;
 
