@@ -76,4 +76,11 @@
 #define catreg_file_number(rel) ((rel)->rd_node.relNode)
 #endif
 
+/* 18 took from ExecutorRun() that it may be told to run but once. */
+#if PG_VERSION_NUM >= 180000
+#define catreg_executor_run(desc) ExecutorRun((desc), ForwardScanDirection, 0)
+#else
+#define catreg_executor_run(desc) ExecutorRun((desc), ForwardScanDirection, 0, false)
+#endif
+
 #endif							/* CATREG_COMPAT_H */

@@ -14,6 +14,7 @@
 #include "core/invalidate.h"
 #include "core/plan_by_key.h"
 #include "core/settings.h"
+#include "core/standing.h"
 #include "obscore/obscore.h"
 #include "sky/leap_seconds.h"
 
@@ -27,6 +28,7 @@ _PG_init(void)
 	plan_by_key_init();
 	settings_define();
 	invalidate_init();
+	standing_init();
 	freeze_init();
 	closure_init();
 	leap_seconds_init();

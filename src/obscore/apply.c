@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -27,6 +28,7 @@
 #include "utils/uuid.h"
 
 #include "core/query.h"
+#include "core/standing.h"
 #include "obscore/plain.h"
 #include "obscore/tiled.h"
 
@@ -42,12 +44,27 @@ typedef struct KeptPlan
 	int			generation;		/* of what the planner has made of it; 0: nothing */
 	int64		rows;			/* that were written by it */
 	int64		limit;			/* after which it is made again */
+	TransactionId transaction;	/* that has executed it last */
+	Standing   *standing;		/* its execution in this one, or NULL */
+	bool		cannot_stand;
 } KeptPlan;
 
 typedef struct ObscorePlans
 {
 	KeptPlan	plans[N_STATEMENTS][N_ROWS];
 } ObscorePlans;
+
+static void
+free_plan(KeptPlan *kept)
+{
+	SPIPlanPtr	plan = kept->plan;
+
+	if (kept->standing != NULL)
+		standing_end(kept->standing);
+	kept->plan = NULL;
+	if (plan != NULL)
+		SPI_freeplan(plan);
+}
 
 void
 obscore_free_plans(Obscore *obscore)
@@ -62,8 +79,7 @@ obscore_free_plans(Obscore *obscore)
 
 		for (int i = 0; select->plans != NULL && i < N_STATEMENTS; i++)
 			for (int j = 0; j < N_ROWS; j++)
-				if (select->plans->plans[i][j].plan != NULL)
-					SPI_freeplan(select->plans->plans[i][j].plan);
+				free_plan(&select->plans->plans[i][j]);
 	}
 }
 
@@ -90,12 +106,7 @@ kept_plan(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statem
 		select->plans = MemoryContextAllocZero(obscore->context, sizeof(ObscorePlans));
 	kept = &select->plans->plans[statement][rows];
 	if (kept->plan != NULL && (!SPI_plan_is_valid(kept->plan) || kept->rows > kept->limit))
-	{
-		SPIPlanPtr	old = kept->plan;
-
-		kept->plan = NULL;
-		SPI_freeplan(old);
-	}
+		free_plan(kept);
 	if (kept->plan == NULL)
 	{
 		SPIPlanPtr	plan = prepare(obscore, select, statement, rows);
@@ -106,6 +117,7 @@ kept_plan(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statem
 		kept->generation = 0;
 		kept->limit = Max(FIRST_ROWS, 2 * kept->limit);
 		kept->rows = 0;
+		kept->cannot_stand = false;
 	}
 	kept->rows += n_rows;
 	return kept;
@@ -292,19 +304,61 @@ apply_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int6
 }
 
 /*
+ * Executes a kept plan the way of a transaction that puts one dataset after the other: from
+ * the second time on it is left standing.  false: it does not stand.
+ */
+static bool
+execute_standing(KeptPlan *kept, const TriggerData *trigdata, int64 *n_inserted)
+{
+	TransactionId transaction = GetTopTransactionIdIfAny();
+	bool		again = TransactionIdEquals(kept->transaction, transaction);
+
+	kept->transaction = transaction;
+	if (kept->standing != NULL && !standing_is_valid(kept->standing))
+		standing_end(kept->standing);
+	if (kept->standing == NULL)
+	{
+		if (!again || kept->cannot_stand || kept->generation == 0)
+			return false;
+		kept->cannot_stand = !standing_begin(&kept->standing, kept->plan, OBSCORE_NEW, trigdata->tg_relation, trigdata->tg_newtable);
+		if (kept->cannot_stand)
+			return false;
+		if (plan_generation(kept->plan) != kept->generation)
+			kept->rows = kept->limit + 1;
+	}
+	*n_inserted = standing_execute(kept->standing, trigdata->tg_newtable);
+	return true;
+}
+
+/* INSERT of few rows that are not there. */
+static int64
+put_new(const Obscore *obscore, ObscoreSelect *select, const TriggerData *trigdata, ObscoreRows rows, int64 n_rows)
+{
+	KeptPlan   *kept = kept_plan(obscore, select, STATEMENT_PUT_NEW, rows, n_rows);
+	int64		n;
+
+	if (execute_standing(kept, trigdata, &n))
+		return n;
+	execute_kept(kept);
+	return SPI_processed;
+}
+
+/*
  * Makes the rows of tags that were inserted, which the transition table OBSCORE_NEW
  * holds.  Their foreign keys have locked the records that the tags refer to: who
  * has changed one of them, or something that leads to one, was waited for, and
  * who does so later waits, and finds these tags (see obscore_write_locks()).
- * updated: the tags have taken the place of others, and no such lock.  all_count:
+ * Those of an UPDATE have taken the place of others, and no such lock.  all_count:
  * all those of the dataset type are in collections that are known to count.
  *
  * SPI must be connected, with the transition tables registered, and the rights
  * of the table's owner in force; so for the others.
  */
 void
-obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, bool all_count, bool updated, ObscoreCounts *counts)
+obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, const TriggerData *trigdata,
+				  int64 n_rows, bool all_count, ObscoreCounts *counts)
 {
+	bool		updated = trigdata->tg_oldtable != NULL;
 	ObscoreRows rows = all_count && !updated ? ROWS_NEW_MEMBERS : ROWS_NEW;
 
 	if (updated)
@@ -321,14 +375,8 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, b
 	}
 
 	/* to find a plan's UPDATE ready takes as long as an index's entry: few rows are tried without */
-	if (n_rows <= FEW_ROWS)
-	{
-		int64		n = execute(obscore, select, STATEMENT_PUT_NEW, rows, n_rows);
-
-		SPI_freetuptable(SPI_tuptable);
-		if (n >= n_rows)
-			return;
-	}
+	if (n_rows <= FEW_ROWS && put_new(obscore, select, trigdata, rows, n_rows) >= n_rows)
+		return;
 	execute_only(obscore, select, STATEMENT_PUT, rows, n_rows);
 }
 

@@ -8,6 +8,8 @@
 #ifndef CATREG_OBSCORE_APPLY_H
 #define CATREG_OBSCORE_APPLY_H
 
+#include "commands/trigger.h"
+
 #include "obscore/statements.h"
 
 typedef struct ObscoreCounts
@@ -17,8 +19,8 @@ typedef struct ObscoreCounts
 	int64		deleted;
 } ObscoreCounts;
 
-extern void obscore_apply_put(const Obscore *obscore, ObscoreSelect *select,
-							  int64 n_rows, bool all_count, bool updated, ObscoreCounts *counts);
+extern void obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, const TriggerData *trigdata,
+							  int64 n_rows, bool all_count, ObscoreCounts *counts);
 extern void obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select,
 								  int64 n_rows, ObscoreCounts *counts);
 extern void obscore_apply_touched(const Obscore *obscore, ObscoreSelect *select,

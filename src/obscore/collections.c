@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/snapmgr.h"
 
 #include "core/query.h"
 #include "obscore/collections.h"
@@ -33,6 +34,20 @@ make_plan(const Obscore *obscore, Oid type)
 	plan = query_prepare(text.data, 1, &type);
 	SPI_keepplan(plan);
 	return plan;
+}
+
+/*
+ * Asks for what is committed, and what earlier commands of this transaction have done.  To
+ * the caller no command goes by: he may be in the midst of deleting rows.
+ */
+static void
+execute(SPIPlanPtr plan, Datum key)
+{
+	int			level = query_jit_off();
+
+	if (SPI_execute_snapshot(plan, &key, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) < 0)
+		elog(ERROR, "could not ask for a collection");
+	query_settings_back(level);
 }
 
 /* The place of what is remembered about a collection, or -1. */
@@ -90,7 +105,7 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 		known->plan = make_plan(obscore, type);
 	if (type == INT4OID)
 		key = Int32GetDatum((int32) id);
-	query_execute_latest(known->plan, &key, false);
+	execute(known->plan, key);
 
 	/* one that was deleted, with its tags, may have counted */
 	if (SPI_processed == 0)

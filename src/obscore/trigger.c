@@ -106,7 +106,7 @@ tags_put(const Obscore *obscore, ObscoreSelect *select, Event *event)
 		event->new = statement_tags(trigdata->tg_relation, obscore->registry, trigdata->tg_newtable, event->context);
 	members = count_members(obscore, select, event->new, false);
 	if (members.n > 0)
-		obscore_apply_put(obscore, select, members.n, members.all, trigdata->tg_oldtable != NULL, &counts);
+		obscore_apply_put(obscore, select, trigdata, members.n, members.all, &counts);
 }
 
 /* The changed rows, as they were and as they are. */

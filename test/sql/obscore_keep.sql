@@ -116,6 +116,23 @@ SELECT count(*) FROM registry.obscore WHERE registry_dataset_id = registry.id('c
 ROLLBACK;
 DROP FUNCTION registry.tell;
 
+\echo a tag that is put again while it is removed, and a new version of one
+CREATE FUNCTION registry.again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO registry.dataset_tags_00000002 SELECT OLD.*; RETURN NULL; END $$;
+CREATE TRIGGER again AFTER DELETE ON registry.dataset_tags_00000002 FOR EACH ROW WHEN (OLD.detector = 0) EXECUTE FUNCTION registry.again();
+BEGIN;
+SELECT detector, count(*) FROM registry.dataset_tags_00000002 WHERE dataset_type_id = 2 GROUP BY 1 ORDER BY 1;
+DELETE FROM registry.dataset_tags_00000002;
+SELECT lsst_visit, count(*) FROM registry.obscore WHERE calib_level = 2 GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM catreg.check_obscore('registry.obscore') WHERE problem NOT LIKE 'access_url %';
+UPDATE registry.dataset_tags_00000002 SET detector = detector;
+SELECT lsst_visit, count(*) FROM registry.obscore WHERE calib_level = 2 GROUP BY 1 ORDER BY 1;
+DROP TRIGGER again ON registry.dataset_tags_00000002;
+DELETE FROM registry.collection WHERE name LIKE 'Cam/%';
+SELECT count(*) FROM registry.obscore;
+SELECT count(*) FROM catreg.check_obscore('registry.obscore') WHERE problem NOT LIKE 'access_url %';
+ROLLBACK;
+DROP FUNCTION registry.again CASCADE;
+
 \echo many at a time, and rolled back
 BEGIN;
 INSERT INTO registry.dataset SELECT registry.id(format('many %s %s', d, p)), 3, 0, 2 FROM unnest('{g,r,i,z,y,u}'::text[]) d, generate_series(0, 3) p;
@@ -151,6 +168,18 @@ INSERT INTO registry.dataset_tags_00000002 VALUES (2, registry.id('other'), 4, '
 SELECT dataproduct_type, obs_id FROM registry.good ORDER BY 1;
 DELETE FROM registry.dataset_tags_00000002 WHERE collection_id = 4;
 SELECT dataproduct_type, obs_id FROM registry.good ORDER BY 1;
+-- two tags of one dataset go, and between them one of another, which is in a collection that has to be looked up
+BEGIN;
+DELETE FROM registry.dataset_tags_00000002;
+INSERT INTO registry.collection (name, type) VALUES ('x/other', 2);
+INSERT INTO registry.dataset_tags_00000002
+    SELECT 2, registry.id(format('calexp Cam/runs/1 %s 2', d)), (SELECT collection_id FROM registry.collection WHERE name = c), 'Cam', d, 2
+    FROM (VALUES (1, 0, 'Cam/runs/one'), (2, 1, 'Cam/runs/one'), (3, 1, 'x/other'), (4, 1, 'Cam/good'), (5, 0, 'Cam/good')) v (n, d, c) ORDER BY n;
+SELECT count(*) FROM registry.good WHERE calib_level = 2;
+UPDATE registry.collection SET name = name;
+DELETE FROM registry.dataset_tags_00000002 WHERE collection_id <> (SELECT collection_id FROM registry.collection WHERE name = 'x/other');
+SELECT count(*) FROM registry.good;
+ROLLBACK;
 TRUNCATE registry.dataset_tags_00000004;
 SELECT count(*) FROM registry.good;
 
