@@ -191,13 +191,12 @@ region_base64_bytes(const char *at, Size length, Size *n_bytes)
 	uint8	   *to = bytes;
 	int			n;
 
-	if (memchr(at, ':', length) == NULL && length > 0)
-	{
-		n = pg_b64_decode(at, length, (void *) to, room);
-		if (n < 0)
-			return NULL;
+	/* a ':' is none of base64's characters */
+	n = length > 0 ? pg_b64_decode(at, length, (void *) to, room) : -1;
+	if (n >= 0)
 		to += n;
-	}
+	else if (length > 0 && memchr(at, ':', length) == NULL)
+		return NULL;
 	else
 	{
 		*to++ = SHAPE_UNION;

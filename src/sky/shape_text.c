@@ -600,6 +600,15 @@ ellipse_orientation(const ShapeEllipse *e)
 	return angle < 0 ? angle + 180 : angle >= 180 ? angle - 180 : fabs(angle);
 }
 
+/* Writes a number below 100 as two digits. */
+static inline char *
+put_pair(char *to, uint32_t pair)
+{
+	to[0] = (char) ('0' + pair / 10);
+	to[1] = (char) ('0' + pair % 10);
+	return to + 2;
+}
+
 /*
  * Writes an angle in degrees with six decimals, rounded as C's and Python's
  * printing rounds it, but many times faster.  The product's error, from fma(),
@@ -612,6 +621,7 @@ put_six(char *to, double degrees)
 	double		error = fma(fabs(degrees), 1e6, -scaled);
 	uint64_t	whole = (uint64_t) scaled;
 	double		rest = (scaled - (double) whole) + error;
+	uint32_t	fraction;
 	char		digits[24];
 	int			n = 0;
 
@@ -620,12 +630,11 @@ put_six(char *to, double degrees)
 	/* the product was rounded up to a whole number */
 	else if (rest < -0.5 || (rest == -0.5 && (whole & 1)))
 		whole--;
+	fraction = (uint32_t) (whole % 1000000);
+	whole /= 1000000;
 	*to++ = ' ';
 	if (signbit(degrees))
 		*to++ = '-';
-	for (; n < 6; whole /= 10)
-		digits[n++] = (char) ('0' + whole % 10);
-	digits[n++] = '.';
 	do
 	{
 		digits[n++] = (char) ('0' + whole % 10);
@@ -633,7 +642,10 @@ put_six(char *to, double degrees)
 	} while (whole > 0);
 	while (n > 0)
 		*to++ = digits[--n];
-	return to;
+	*to++ = '.';
+	to = put_pair(to, fraction / 10000);
+	to = put_pair(to, fraction / 100 % 100);
+	return put_pair(to, fraction % 100);
 }
 
 static char *
