@@ -350,15 +350,10 @@ query_close_own_table(Relation own, const QueryUser *before)
 	table_close(own, NoLock);
 }
 
-/*
- * Executes a statement about one of catreg's tables of definitions with the rights
- * of that table's owner, and with a snapshot of this moment: what others have
- * committed since the transaction began is there, be it seen or not.  Returns the
- * number of rows.
- */
-uint64
-query_execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
-							 Datum *values, const char *nulls)
+/* InvalidSnapshot: that of the transaction, or of its command. */
+static uint64
+execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
+					   Datum *values, const char *nulls, Snapshot snapshot)
 {
 	Relation	definitions;
 	QueryUser	before;
@@ -368,12 +363,34 @@ query_execute_on_definitions(const char *table, const char *text, int nargs, Oid
 	SPI_connect();
 	definitions = query_open_own_table(table, RowExclusiveLock, &before);
 	plan = query_prepare(text, nargs, types);
-	if (SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0) < 0)
+	if (SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", text);
 	n_rows = SPI_processed;
 	query_close_own_table(definitions, &before);
 	SPI_finish();
 	return n_rows;
+}
+
+/*
+ * Executes a statement about one of catreg's tables of definitions with the rights
+ * of that table's owner.  Returns the number of rows.
+ */
+uint64
+query_execute_on_definitions(const char *table, const char *text, int nargs, Oid *types,
+							 Datum *values, const char *nulls)
+{
+	return execute_on_definitions(table, text, nargs, types, values, nulls, InvalidSnapshot);
+}
+
+/*
+ * The same with a snapshot of this moment: what others have committed since the
+ * transaction began is there, be it seen or not.
+ */
+uint64
+query_execute_on_definitions_now(const char *table, const char *text, int nargs, Oid *types,
+								 Datum *values, const char *nulls)
+{
+	return execute_on_definitions(table, text, nargs, types, values, nulls, GetLatestSnapshot());
 }
 
 /*

@@ -59,6 +59,8 @@ extern Relation query_open_own_table(const char *table, LOCKMODE mode, QueryUser
 extern void query_close_own_table(Relation own, const QueryUser *before);
 extern uint64 query_execute_on_definitions(const char *table, const char *text, int nargs,
 										   Oid *types, Datum *values, const char *nulls);
+extern uint64 query_execute_on_definitions_now(const char *table, const char *text, int nargs,
+											   Oid *types, Datum *values, const char *nulls);
 extern const char *query_relation(Oid relid);
 extern const char *query_column(Oid relid, AttrNumber attnum);
 

@@ -93,13 +93,13 @@ store_keys(const Obscore *obscore, const Keys *keys)
 	Oid			types[2] = {REGCLASSOID, TEXTARRAYOID};
 	Datum		values[2] = {ObjectIdGetDatum(obscore->table), PointerGetDatum(array_of_keys(keys))};
 
-	query_execute_on_definitions("obscore_collection",
-								 "DELETE FROM catreg.obscore_collection WHERE obscore OPERATOR(pg_catalog.=) $1",
-								 1, types, values, NULL);
-	query_execute_on_definitions("obscore_collection",
-								 "INSERT INTO catreg.obscore_collection (obscore, position, collection)"
-								 " SELECT $1, k.n OPERATOR(pg_catalog.-) 1, k.key FROM pg_catalog.unnest($2) WITH ORDINALITY k (key, n)",
-								 2, types, values, NULL);
+	query_execute_on_definitions_now("obscore_collection",
+									 "DELETE FROM catreg.obscore_collection WHERE obscore OPERATOR(pg_catalog.=) $1",
+									 1, types, values, NULL);
+	query_execute_on_definitions_now("obscore_collection",
+									 "INSERT INTO catreg.obscore_collection (obscore, position, collection)"
+									 " SELECT $1, k.n OPERATOR(pg_catalog.-) 1, k.key FROM pg_catalog.unnest($2) WITH ORDINALITY k (key, n)",
+									 2, types, values, NULL);
 }
 
 /* ------------------------------------------------------------- difference */
@@ -253,9 +253,9 @@ lock_definition(const Obscore *obscore)
 	Oid			type = REGCLASSOID;
 	Datum		value = ObjectIdGetDatum(obscore->table);
 
-	query_execute_on_definitions("obscore",
-								 "SELECT 1 FROM catreg.obscore WHERE obscore OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
-								 1, &type, &value, NULL);
+	query_execute_on_definitions_now("obscore",
+									 "SELECT 1 FROM catreg.obscore WHERE obscore OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+									 1, &type, &value, NULL);
 	check_definition_is_seen(obscore);
 }
 
