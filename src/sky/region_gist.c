@@ -90,6 +90,34 @@ region_gist_compress(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(compressed);
 }
 
+/* A key that is put below a page, and what it would make of a page without others. */
+typedef struct NewKey
+{
+	LeafKey		leaf;
+	InnerKey	inner;
+} NewKey;
+
+/*
+ * A key as that of a page above it alone.  That of a new entry is asked for page after
+ * page: the last is kept.
+ */
+static const InnerKey *
+as_inner_key(FunctionCallInfo fcinfo, const RegionKey *key)
+{
+	NewKey	   *last = fcinfo->flinfo->fn_extra;
+
+	if (!is_leaf_key(key))
+		return (const InnerKey *) key;
+	if (last == NULL)
+		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(NewKey));
+	if (memcmp(&last->leaf, key, sizeof(LeafKey)) != 0)
+	{
+		memcpy(&last->leaf, key, sizeof(LeafKey));
+		inner_key_make(&last->inner, key);
+	}
+	return &last->inner;
+}
+
 PG_FUNCTION_INFO_V1(region_gist_union);
 
 Datum
@@ -98,9 +126,9 @@ region_gist_union(PG_FUNCTION_ARGS)
 	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
 	InnerKey   *key = palloc(sizeof(InnerKey));
 
-	inner_key_make(key, DatumGetRegionKey(entries->vector[0].key));
+	*key = *as_inner_key(fcinfo, DatumGetRegionKey(entries->vector[0].key));
 	for (int i = 1; i < entries->n; i++)
-		inner_key_extend(key, DatumGetRegionKey(entries->vector[i].key));
+		inner_key_extend(key, as_inner_key(fcinfo, DatumGetRegionKey(entries->vector[i].key)));
 	*(int *) PG_GETARG_POINTER(1) = sizeof(InnerKey);
 	PG_RETURN_POINTER(key);
 }
@@ -118,33 +146,6 @@ region_gist_same(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* A key that is put below a page, and what it would make of a page without others. */
-typedef struct NewKey
-{
-	LeafKey		leaf;
-	InnerKey	inner;
-} NewKey;
-
-/*
- * As a page's key.  The same one is asked for page after page: the last is kept.
- */
-static const InnerKey *
-new_inner_key(FunctionCallInfo fcinfo, const RegionKey *key)
-{
-	NewKey	   *last = fcinfo->flinfo->fn_extra;
-
-	if (!is_leaf_key(key))
-		return (const InnerKey *) key;
-	if (last == NULL)
-		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(NewKey));
-	if (memcmp(&last->leaf, key, sizeof(LeafKey)) != 0)
-	{
-		memcpy(&last->leaf, key, sizeof(LeafKey));
-		inner_key_make(&last->inner, key);
-	}
-	return &last->inner;
-}
-
 PG_FUNCTION_INFO_V1(region_gist_penalty);
 
 /*
@@ -157,7 +158,7 @@ region_gist_penalty(PG_FUNCTION_ARGS)
 	RegionKey  *old = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(0))->key);
 	RegionKey  *new = DatumGetRegionKey(((GISTENTRY *) PG_GETARG_POINTER(1))->key);
 	float	   *penalty = (float *) PG_GETARG_POINTER(2);
-	const InnerKey *inner = new_inner_key(fcinfo, new);
+	const InnerKey *inner = as_inner_key(fcinfo, new);
 	float4		extended = 0;
 
 	Assert(!is_leaf_key(old));
@@ -277,12 +278,12 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		if (i < cut)
 		{
-			inner_key_extend(left, items[i].key);
+			inner_key_extend(left, as_inner_key(fcinfo, items[i].key));
 			split->spl_left[split->spl_nleft++] = items[i].offset;
 		}
 		else
 		{
-			inner_key_extend(right, items[i].key);
+			inner_key_extend(right, as_inner_key(fcinfo, items[i].key));
 			split->spl_right[split->spl_nright++] = items[i].offset;
 		}
 	split->spl_ldatum = PointerGetDatum(left);

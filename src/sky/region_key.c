@@ -168,13 +168,10 @@ inner_key_make(InnerKey *inner, const RegionKey *key)
 }
 
 void
-inner_key_extend(InnerKey *inner, const RegionKey *by)
+inner_key_extend(InnerKey *inner, const InnerKey *by)
 {
-	InnerKey	key;
-
-	inner_key_make(&key, by);
 	for (int i = 0; i < N_REACHES; i++)
-		inner->reach[i] = Max(inner->reach[i], key.reach[i]);
+		inner->reach[i] = Max(inner->reach[i], by->reach[i]);
 }
 
 /*
