@@ -44,6 +44,11 @@ CREATE FUNCTION catreg.maintain_obscore() RETURNS trigger
 COMMENT ON FUNCTION catreg.maintain_obscore() IS
     'trigger, for each statement: keeps the ObsCore tables of a registry';
 
+CREATE FUNCTION catreg.collect_obscore() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION catreg.collect_obscore() IS
+    'trigger, for each row that logical replication writes: has the ObsCore tables of a registry kept when the transaction commits';
+
 CREATE FUNCTION catreg.maintain_obscore_path() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.maintain_obscore_path() IS
@@ -223,7 +228,17 @@ BEGIN
         LOOP
             EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION catreg.maintain_obscore()',
                            'catreg_obscore_' || event.name, event.name, s.source, event.tables);
+            -- a replica has no rows of it to collect
+            IF event.name = 'truncate' THEN
+                EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER catreg_obscore_truncate', s.source);
+            END IF;
         END LOOP;
+        IF (s.inserts OR s.updates OR s.deletes)
+            AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = s.source AND tgname = 'catreg_obscore_replica') THEN
+            EXECUTE format('CREATE TRIGGER catreg_obscore_replica AFTER INSERT OR UPDATE OR DELETE ON %s '
+                           'FOR EACH ROW EXECUTE FUNCTION catreg.collect_obscore()', s.source);
+            EXECUTE format('ALTER TABLE %s ENABLE REPLICA TRIGGER catreg_obscore_replica', s.source);
+        END IF;
         CONTINUE WHEN NOT s.paths OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = s.source AND tgname = 'catreg_obscore_path');
         EXECUTE format('CREATE CONSTRAINT TRIGGER catreg_obscore_path AFTER INSERT OR UPDATE OR DELETE ON %s '
                        'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION catreg.maintain_obscore_path()', s.source);
@@ -261,7 +276,7 @@ BEGIN
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
         WHERE c.relnamespace = registry
-          AND (NOT kept AND tgfoid = 'catreg.maintain_obscore'::regproc
+          AND (NOT kept AND tgfoid IN ('catreg.maintain_obscore'::regproc, 'catreg.collect_obscore'::regproc)
                OR NOT find_first AND tgfoid = 'catreg.maintain_obscore_path'::regproc)
         ORDER BY tgrelid
     LOOP

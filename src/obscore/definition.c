@@ -23,6 +23,7 @@
 #include "obscore/path.h"
 #include "obscore/pgsphere.h"
 #include "obscore/plain.h"
+#include "obscore/replica.h"
 #include "obscore/tiled.h"
 
 /* A row of catreg.obscore. */
@@ -141,6 +142,7 @@ forget_at_rollback(SubXactEvent event, SubTransactionId id, SubTransactionId par
 void
 obscore_init(void)
 {
+	obscore_replica_init();
 	invalidate_subscribe(forget_obscore);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_rollback, NULL);

@@ -35,6 +35,7 @@
 #include "obscore/path.h"
 #include "obscore/problem.h"
 #include "obscore/remove.h"
+#include "obscore/replica.h"
 #include "obscore/statement_tags.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
@@ -50,6 +51,8 @@ typedef struct Event
 	const StatementTags *old;	/* NULL: not read yet */
 	const StatementTags *new;
 	bool		again;			/* rows of other keys were in the way */
+	bool		replicated;		/* the changes of several statements, some of which
+								 * may have undone others */
 } Event;
 
 typedef void (*Action) (const Obscore *obscore, Event *event);
@@ -149,8 +152,10 @@ tags_changed(const Obscore *obscore, Event *event)
 	ObscoreCounts counts = {0};
 	ListCell   *cell;
 
-	if (event->again)
+	if (event->again || event->replicated)
 		obscore_touch_any(obscore, psprintf("SELECT c.dataset_id FROM %s c", changed_rows(trigdata)), &counts);
+	if (event->replicated)
+		return;
 	foreach(cell, obscore->selects)
 		if (trigdata->tg_oldtable != NULL && relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
 			tags_removed(obscore, lfirst(cell), event);
@@ -237,7 +242,8 @@ do_with_rights(void *arg)
 		return;
 	obscore_problems_forget();
 	SPI_connect();
-	SPI_register_trigger_data(deed->event->trigdata);
+	if (deed->event->trigdata != NULL)
+		SPI_register_trigger_data(deed->event->trigdata);
 	query_become(obscore->owner, &before);
 	deed->action(obscore, deed->event);
 	query_return(&before);
@@ -273,16 +279,16 @@ do_safely(Oid table, Action action, Event *event)
 }
 
 static void
-do_for_all(Action action, TriggerData *trigdata)
+do_for_all(Action action, Event *event)
 {
-	Event		event = {trigdata, CurrentMemoryContext};
+	Relation	rel = event->trigdata->tg_relation;
 	ListCell   *cell;
 
 	obscore_hold();
-	foreach(cell, obscore_of_registry(RelationGetNamespace(trigdata->tg_relation)))
+	foreach(cell, obscore_of_registry(RelationGetNamespace(rel)))
 		if (!obscore_lock_writer(lfirst_oid(cell)) ||
-			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(trigdata->tg_relation)))
-			do_safely(lfirst_oid(cell), action, &event);
+			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(rel)))
+			do_safely(lfirst_oid(cell), action, event);
 	obscore_release();
 }
 
@@ -331,14 +337,42 @@ add_triggers(const Obscore *obscore, Event *event)
  * another name its datasets may come or go.
  */
 static void
-dataset_types_changed(TriggerData *trigdata)
+dataset_types_changed(Event *event)
 {
-	CacheInvalidateRelcache(trigdata->tg_relation);
+	CacheInvalidateRelcache(event->trigdata->tg_relation);
 	CommandCounterIncrement();
-	if (trigdata->tg_newtable != NULL)
-		do_for_all(add_triggers, trigdata);
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		do_for_all(apply_event, trigdata);
+	if (event->trigdata->tg_newtable != NULL)
+		do_for_all(add_triggers, event);
+	if (!TRIGGER_FIRED_BY_INSERT(event->trigdata->tg_event))
+		do_for_all(apply_event, event);
+}
+
+static bool
+makes_paths(const char *table)
+{
+	return strcmp(table, "collection") == 0 || strcmp(table, "collection_chain") == 0;
+}
+
+static void
+table_changed(Event *event)
+{
+	Relation	rel = event->trigdata->tg_relation;
+
+	/*
+	 * Foreign keys may have waited for whoever has changed a collection; what he
+	 * has committed is heard of before anything that is remembered is used.
+	 */
+	AcceptInvalidationMessages();
+	if (strcmp(RelationGetRelationName(rel), "dataset_type") == 0)
+	{
+		dataset_types_changed(event);
+		return;
+	}
+
+	/* what is known of collections is not true any more, here or elsewhere */
+	if (makes_paths(RelationGetRelationName(rel)))
+		CacheInvalidateRelcache(rel);
+	do_for_all(apply_event, event);
 }
 
 static bool
@@ -356,8 +390,8 @@ Datum
 maintain_obscore(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Event		call = {trigdata, CurrentMemoryContext};
 	TriggerEvent event;
-	const char *name;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -377,23 +411,47 @@ maintain_obscore(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_TRUNCATE(event) && is_empty(trigdata->tg_oldtable) && is_empty(trigdata->tg_newtable))
 		return PointerGetDatum(NULL);
 
-	/*
-	 * Foreign keys may have waited for whoever has changed a collection; what he
-	 * has committed is heard of before anything that is remembered is used.
-	 */
-	AcceptInvalidationMessages();
-	name = RelationGetRelationName(trigdata->tg_relation);
-	if (strcmp(name, "dataset_type") == 0)
-	{
-		dataset_types_changed(trigdata);
-		return PointerGetDatum(NULL);
-	}
-
-	/* what is known of collections is not true any more, here or elsewhere */
-	if (strcmp(name, "collection") == 0 || strcmp(name, "collection_chain") == 0)
-		CacheInvalidateRelcache(trigdata->tg_relation);
-	do_for_all(apply_event, trigdata);
+	table_changed(&call);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * What replica.c has collected of a table in a transaction: its rows as they were,
+ * and as they are.
+ */
+void
+obscore_rows_changed(Relation rel, Tuplestorestate *old, Tuplestorestate *new)
+{
+	Trigger		trigger = {.tgname = "catreg_obscore_replica", .tgoldtable = OBSCORE_OLD, .tgnewtable = OBSCORE_NEW};
+	TriggerData trigdata = {.type = T_TriggerData, .tg_event = TRIGGER_EVENT_AFTER, .tg_relation = rel, .tg_trigger = &trigger};
+	Event		event = {&trigdata, CurrentMemoryContext,.replicated = true};
+
+	trigdata.tg_event |= is_empty(old) ? TRIGGER_EVENT_INSERT : is_empty(new) ? TRIGGER_EVENT_DELETE : TRIGGER_EVENT_UPDATE;
+	if (!is_empty(old))
+		trigdata.tg_oldtable = old;
+	if (!is_empty(new))
+		trigdata.tg_newtable = new;
+	table_changed(&event);
+}
+
+/*
+ * What replica.c has collected is done: if a table is one that search paths are made
+ * of, the rows of find-first tables are made to follow theirs.
+ */
+void
+obscore_paths_changed(Oid relid)
+{
+	const char *name = get_rel_name(relid);
+	Event		event = {NULL, CurrentMemoryContext};
+	ListCell   *cell;
+
+	if (name == NULL || !makes_paths(name))
+		return;
+	CommandCounterIncrement();
+	obscore_hold();
+	foreach(cell, obscore_of_registry(get_rel_namespace(relid)))
+		do_safely(lfirst_oid(cell), apply_path, &event);
+	obscore_release();
 }
 
 /*

@@ -110,6 +110,17 @@ SELECT * FROM pg_temp.try($$SELECT catreg.alter_obscore('runs', '{"facility_name
 UPDATE nodes SET metadata = jsonb_set(metadata, '{start, scan_id}', '99') WHERE key LIKE 'ключ%';
 SELECT scan_id, (SELECT count(*) FROM seen) FROM runs;
 
+-- as logical replication writes it
+SET session_replication_role = replica;
+BEGIN;
+UPDATE nodes SET metadata = jsonb_set(metadata, '{start, scan_id}', '7') WHERE key LIKE 'ключ%';
+UPDATE nodes SET metadata = jsonb_set(metadata, '{start, scan_id}', '8') WHERE key LIKE 'ключ%';
+SELECT DISTINCT scan_id FROM runs;
+COMMIT;
+SELECT DISTINCT scan_id FROM runs;
+SELECT * FROM catreg.check_obscore('runs');
+RESET session_replication_role;
+
 -- a client needs no right on the table; a constraint in the way is a warning
 ALTER TABLE runs ADD CHECK (scan_id < 1000);
 CREATE ROLE regress_tiled_client;
