@@ -301,23 +301,31 @@ command_of(const TriggerData *trigdata)
 	return HeapTupleHeaderGetCmin((TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple)->t_data);
 }
 
+/* Makes the rows of a registry's find-first tables follow their search paths. */
+static void
+apply_paths(Oid namespace, TriggerData *trigdata)
+{
+	Event		event = {trigdata, CurrentMemoryContext};
+	ListCell   *cell;
+
+	obscore_hold();
+	foreach(cell, obscore_of_registry(namespace))
+		do_safely(lfirst_oid(cell), apply_path, &event);
+	obscore_release();
+}
+
 /*
- * The same for search paths.  They change in several rows, each of which has the
- * trigger fire: after the first there is nothing left to do.
+ * The same for a row that was changed.  Paths change in several rows, each of which
+ * has the trigger fire: after the first there is nothing left to do.
  */
 static void
 follow_paths(TriggerData *trigdata)
 {
 	Oid			namespace = RelationGetNamespace(trigdata->tg_relation);
-	Event		event = {trigdata, CurrentMemoryContext};
-	ListCell   *cell;
 
 	if (obscore_paths_are_followed(namespace, command_of(trigdata)))
 		return;
-	obscore_hold();
-	foreach(cell, obscore_of_registry(namespace))
-		do_safely(lfirst_oid(cell), apply_path, &event);
-	obscore_release();
+	apply_paths(namespace, trigdata);
 	obscore_paths_followed(namespace);
 }
 
@@ -353,6 +361,7 @@ makes_paths(const char *table)
 	return strcmp(table, "collection") == 0 || strcmp(table, "collection_chain") == 0;
 }
 
+/* Rows of one of a registry's tables have changed. */
 static void
 table_changed(Event *event)
 {
@@ -442,16 +451,11 @@ void
 obscore_paths_changed(Oid relid)
 {
 	const char *name = get_rel_name(relid);
-	Event		event = {NULL, CurrentMemoryContext};
-	ListCell   *cell;
 
 	if (name == NULL || !makes_paths(name))
 		return;
 	CommandCounterIncrement();
-	obscore_hold();
-	foreach(cell, obscore_of_registry(get_rel_namespace(relid)))
-		do_safely(lfirst_oid(cell), apply_path, &event);
-	obscore_release();
+	apply_paths(get_rel_namespace(relid), NULL);
 }
 
 /*
