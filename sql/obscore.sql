@@ -206,8 +206,9 @@ CREATE FUNCTION catreg.obscore_refreshed(obscore regclass) RETURNS void
 COMMENT ON FUNCTION catreg.obscore_refreshed(regclass) IS
     'internal: notes that a table has been compared as a whole';
 
+-- no NOTICE of indexes that are there
 CREATE FUNCTION catreg.obscore_add_triggers(obscore regclass) RETURNS void
-    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS
 $$
 DECLARE
     s record;
