@@ -63,9 +63,6 @@ scrub(const Remote *remote, const char *message)
 
 	if (text == NULL)
 		return NULL;
-	for (char *at = text; !pg_verifymbstr(text, strlen(text), true) && *at != '\0'; at++)
-		if (IS_HIGHBIT_SET(*at))
-			*at = '?';
 	foreach(cell, remote->secrets)
 	{
 		const char *secret = lfirst(cell);
@@ -77,6 +74,11 @@ scrub(const Remote *remote, const char *message)
 			text = psprintf("%.*s%s%s", (int) (at - text), text, strstr("***", secret) ? "" : "***",
 							at + strlen(secret));
 	}
+
+	/* not before: a secret would not be known any more */
+	for (char *at = text; !pg_verifymbstr(text, strlen(text), true) && *at != '\0'; at++)
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
 	return text;
 }
 

@@ -79,7 +79,7 @@ sub altered
 	if ($kind eq 'C')
 	{
 		my @states = ('', '1', '00000', '57014', 'XX000', "\xff" x 5);
-		return [ 'E', "SERROR\0C" . $states[ int(rand(@states)) ] . "\0Mbad \xff\xc3 and a correct horse battery\0\0" ] if $choice < 0.6;
+		return [ 'E', "SERROR\0C" . $states[ int(rand(@states)) ] . "\0Mbad \xff\xc3 and a correct h\xc3\xb6rse battery, and worse \xff\0\0" ] if $choice < 0.6;
 		return $choice < 0.8 ? () : [ 'G', "\0\0\0" ];
 	}
 	return ([ 'S', "client_encoding\0LATIN1\0" ], [ $kind, $body ]) if $kind eq 'Z';
@@ -168,7 +168,7 @@ $remote->safe_psql('postgres', q{
 $local->safe_psql('postgres', q{
 	CREATE EXTENSION catreg;
 	CREATE SERVER remote FOREIGN DATA WRAPPER catreg OPTIONS (host '127.0.0.1', port '} . $listen->sockport . q{', dbname 'postgres', sslmode 'disable', gssencmode 'disable');
-	CREATE USER MAPPING FOR CURRENT_USER SERVER remote OPTIONS (password 'correct horse battery')});
+	CREATE USER MAPPING FOR CURRENT_USER SERVER remote OPTIONS (password 'correct h} . "\xc3\xb6" . q{rse battery')});
 my $create = q{SELECT catreg.create_mirror('remote', 'source', 'mirror')};
 my $refresh = q{SELECT * FROM catreg.refresh_mirror('mirror')};
 my $compare = q{UPDATE catreg.mirror SET remote_state = NULL; } . $refresh;
@@ -199,7 +199,7 @@ my $started = $local->safe_psql('postgres', 'SELECT pg_postmaster_start_time()')
 sub attempt
 {
 	my $status = $local->psql('postgres', "SET statement_timeout = '5s'; $_[0]", stdout => \$out, stderr => \$err);
-	$leaks++ if $err =~ /horse/;
+	$leaks++ if $err =~ /rse battery/;
 	$dead++ if $status == 2;
 	$errors++ if $err ne '';
 	return $err eq '';
