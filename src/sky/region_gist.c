@@ -310,14 +310,15 @@ make_query(FunctionCallInfo fcinfo, Datum datum, StrategyNumber strategy)
 	Size		size = VARSIZE_ANY(DatumGetPointer(datum));
 	RegionQuery *query = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, offsetof(RegionQuery, value) + size);
 	const Shape *shape = &DatumGetRegion(datum)->shape;
+	ShapeCircle circle = shape_bounding_circle(shape);
 
-	query->empty = !key_has_points(shape);
-	query->circle = shape_bounding_circle(shape);
-	query->circle.chord2 = fmax(query->circle.chord2, shape_chord2_of_angle(query->circle.angle));
+	query->empty = !key_has_points(shape, &circle);
 	if (strategy == CONTAINS_STRATEGY)
-		key_test_contains(&query->test, shape);
+		key_test_contains(&query->test, shape, &circle);
 	else if (strategy != DISTANCE_STRATEGY)
-		key_test_meets(&query->test, shape);
+		key_test_meets(&query->test, shape, &circle);
+	query->circle = circle;
+	query->circle.chord2 = fmax(circle.chord2, shape_chord2_of_angle(circle.angle));
 	query->size = size;
 	memcpy(query->value, DatumGetPointer(datum), size);
 	return query;

@@ -226,37 +226,35 @@ set_test(KeyTest *test, int i, double reach)
 }
 
 /*
- * What a key reaches whose region meets a region with points.
+ * What a key reaches whose region meets a region with points, in its bounding circle.
  */
 void
-key_test_meets(KeyTest *test, const Shape *shape)
+key_test_meets(KeyTest *test, const Shape *shape, const ShapeCircle *circle)
 {
 	Bounds3		bounds = shape_bounds(shape);
-	ShapeCircle circle = shape_bounding_circle(shape);
 
 	for (int i = 0; i < N_REACHES; i++)
 	{
 		int			opposite = i ^ 1;
 
 		set_test(test, i, i < N_AXIS_REACHES ? -bounds_reach(&bounds, opposite) :
-				 -circle_reach(&circle, opposite));
+				 -circle_reach(circle, opposite));
 	}
 }
 
 /*
- * What a key reaches whose region contains a region with points.
+ * What a key reaches whose region contains a region with points, in its bounding circle.
  */
 void
-key_test_contains(KeyTest *test, const Shape *shape)
+key_test_contains(KeyTest *test, const Shape *shape, const ShapeCircle *circle)
 {
 	Bounds3		reached = reached_bounds(shape);
-	ShapeCircle circle = shape_bounding_circle(shape);
 
 	for (int i = 0; i < N_REACHES; i++)
 	{
 		/* a region may reach less far than its circle, if it is not a point */
 		double		reach = i < N_AXIS_REACHES ? bounds_reach(&reached, i) :
-			shape->kind == SHAPE_POINT ? point_reach(circle.center, i) : -2;
+			shape->kind == SHAPE_POINT ? point_reach(circle->center, i) : -2;
 
 		set_test(test, i, reach - KEY_SLACK);
 	}
@@ -264,10 +262,9 @@ key_test_contains(KeyTest *test, const Shape *shape)
 
 /* Has a region points, so that a test says something of it? */
 bool
-key_has_points(const Shape *shape)
+key_has_points(const Shape *shape, const ShapeCircle *circle)
 {
 	Bounds3		bounds = shape_bounds(shape);
-	ShapeCircle circle = shape_bounding_circle(shape);
 
-	return has_points(shape, &bounds, &circle);
+	return has_points(shape, &bounds, circle);
 }

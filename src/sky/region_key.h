@@ -85,8 +85,8 @@ key_passes(const RegionKey *key, const KeyTest *test)
 extern void leaf_key_make(LeafKey *key, const Shape *shape);
 extern void inner_key_make(InnerKey *inner, const RegionKey *key);
 extern void inner_key_extend(InnerKey *inner, const InnerKey *by);
-extern void key_test_meets(KeyTest *test, const Shape *shape);
-extern void key_test_contains(KeyTest *test, const Shape *shape);
-extern bool key_has_points(const Shape *shape);
+extern void key_test_meets(KeyTest *test, const Shape *shape, const ShapeCircle *circle);
+extern void key_test_contains(KeyTest *test, const Shape *shape, const ShapeCircle *circle);
+extern bool key_has_points(const Shape *shape, const ShapeCircle *circle);
 
 #endif							/* CATREG_SKY_REGION_KEY_H */
