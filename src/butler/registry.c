@@ -130,6 +130,35 @@ registry_open(Oid namespace)
 }
 
 /*
+ * Dimensions in the order of the tags table's columns, which is always the same: the
+ * keys of data ids depend on it (see data_id.c).
+ */
+static List *
+in_column_order(ArrayType *array, Oid tags)
+{
+	List	   *ordered = NIL;
+	Bitmapset  *columns = NULL;
+	Datum	   *names;
+	int			n_names;
+	int			column = -1;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n_names);
+	for (int i = 0; i < n_names; i++)
+	{
+		char	   *name = TextDatumGetCString(names[i]);
+		AttrNumber	attnum = get_attnum(tags, name);
+
+		if (attnum > 0)
+			columns = bms_add_member(columns, attnum);
+		else
+			ordered = lappend(ordered, name);	/* whoever needs it will say that it is not there */
+	}
+	while ((column = bms_next_member(columns, column)) >= 0)
+		ordered = lappend(ordered, get_attname(tags, column, false));
+	return ordered;
+}
+
+/*
  * All dataset types, of DatasetType, in the order of their ids.  SPI must be
  * connected.
  */
@@ -155,20 +184,16 @@ registry_dataset_types(const Registry *registry)
 		bool		isnull;
 		char	   *table = SPI_getvalue(rows->vals[i], rows->tupdesc, 3);
 		char	   *calibs = SPI_getvalue(rows->vals[i], rows->tupdesc, 6);
-		Datum	   *names;
-		int			n_names;
 
 		type->id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
 		type->name = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
 		type->storage_class = SPI_getvalue(rows->vals[i], rows->tupdesc, 5);
 		type->tags = table == NULL ? InvalidOid : registry_table(registry, table);
 		type->calibs = calibs == NULL ? InvalidOid : registry_table(registry, calibs);
-		deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull)),
-						  TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n_names);
-		for (int j = 0; j < n_names; j++)
-			type->required = lappend(type->required, TextDatumGetCString(names[j]));
-		if (OidIsValid(type->tags))
-			types = lappend(types, type);
+		if (!OidIsValid(type->tags))
+			continue;
+		type->required = in_column_order(DatumGetArrayTypeP(SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull)), type->tags);
+		types = lappend(types, type);
 	}
 	SPI_freetuptable(rows);
 	return types;
