@@ -228,7 +228,20 @@ copy_rows(const Obscore *obscore, const ObscoreSelect *select, const Obscore *ol
 	obscore_write_rows(obscore, text.data, true);
 }
 
-/* Makes the rows that are not there; all of them, if there are none. */
+/* The tags that have no row; of a data id that has one another may have come first since. */
+static char *
+tags_without_row(const Obscore *obscore, const ObscoreSelect *select)
+{
+	return psprintf("(SELECT * FROM %s y WHERE NOT EXISTS (SELECT FROM %s n WHERE n.%s OPERATOR(pg_catalog.=) %s))",
+					query_relation(select->type->tags), query_relation(obscore->table),
+					obscore->find_first ? "registry_data_id" : "registry_dataset_id",
+					obscore->find_first ? obscore_data_id_of(select, "y") : "y.dataset_id");
+}
+
+/*
+ * Makes the rows that are not there; all of them, if there are none.  What has changed
+ * since some were copied has been noted.
+ */
 static void
 make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
 {
@@ -240,10 +253,7 @@ make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
 		return;
 	}
 	initStringInfo(&text);
-	obscore_write_select(&text, obscore, select,
-						 !some_there ? NULL :
-						 psprintf("(SELECT * FROM %s y WHERE NOT EXISTS (SELECT FROM %s n WHERE n.registry_dataset_id OPERATOR(pg_catalog.=) y.dataset_id))",
-								  query_relation(select->type->tags), query_relation(obscore->table)));
+	obscore_write_select(&text, obscore, select, some_there ? tags_without_row(obscore, select) : NULL);
 	obscore_write_rows(obscore, text.data, true);
 }
 
