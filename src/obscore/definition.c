@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -422,6 +423,17 @@ find_definition(Oid table)
 		if (((Definition *) lfirst(cell))->table == table)
 			return lfirst(cell);
 	return NULL;
+}
+
+/*
+ * Is a table one that catreg keeps, as far as others have committed?  That it is gone
+ * may be seen before the message arrives.
+ */
+bool
+obscore_is_kept(Oid table)
+{
+	AcceptInvalidationMessages();
+	return OidIsValid(table_owner(table)) && find_definition(table) != NULL;
 }
 
 /*

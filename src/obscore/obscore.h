@@ -111,6 +111,7 @@ extern ObscoreConfig *obscore_read_config(const char *json, bool warn);
 extern Obscore *obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool warn);
 extern Obscore *obscore_get(Oid table, bool missing_ok);
 extern List *obscore_of_registry(Oid namespace);
+extern bool obscore_is_kept(Oid table);
 extern bool obscore_may_be_about(Oid table, Oid relid);
 extern void obscore_hold(void);
 extern void obscore_release(void);

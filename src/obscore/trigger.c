@@ -274,7 +274,9 @@ do_safely(Oid table, Action action, Event *event)
 		return;
 	if (attempt_must_end(error))
 		ReThrowError(error);
-	warn(table, error);
+	/* one that somebody has dropped meanwhile need not be kept */
+	if (obscore_is_kept(table))
+		warn(table, error);
 	FreeErrorData(error);
 }
 
