@@ -377,13 +377,16 @@ obscore_apply_put(const Obscore *obscore, ObscoreSelect *select, const TriggerDa
 	/* to find a plan's UPDATE ready takes as long as an index's entry: few rows are tried without */
 	if (n_rows <= FEW_ROWS && put_new(obscore, select, trigdata, rows, n_rows) >= n_rows)
 		return;
-	execute_only(obscore, select, STATEMENT_PUT, rows, n_rows);
+	/* where all count nothing else tells a dataset's tags apart */
+	if (n_rows > FEW_ROWS && rows == ROWS_NEW_MEMBERS && execute(obscore, select, STATEMENT_PUT_NEW, rows, n_rows) >= n_rows)
+		return;
+	execute_only(obscore, select, STATEMENT_PUT, ROWS_NEW, n_rows);
 }
 
 /*
  * Deletes the rows of tags that were deleted, which the transition table
  * OBSCORE_OLD holds, where no other tag holds them; in a find-first table the next
- * of the data id takes the place.
+ * of the data id takes the place, and else that in another run.
  */
 void
 obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_rows, ObscoreCounts *counts)
@@ -392,8 +395,8 @@ obscore_apply_removed(const Obscore *obscore, ObscoreSelect *select, int64 n_row
 		obscore_plain_apply(obscore, select, ROWS_OLD, counts);
 	else if (obscore->find_first)
 		apply_keys(obscore, select, ROWS_OLD, n_rows, counts);
-	else
-		remove_keys(obscore, select, ROWS_OLD, n_rows, counts);
+	else if (remove_keys(obscore, select, ROWS_OLD, n_rows, counts) < n_rows && obscore->config->collection_type == OBSCORE_RUN)
+		apply_keys(obscore, select, ROWS_OLD, n_rows, counts);
 }
 
 /*

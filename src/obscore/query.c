@@ -167,7 +167,29 @@ write_first_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 					 whole ? "q.position" : obscore_position_of(obscore, "y"), whole ? "p.position" : obscore_position_of(obscore, "x"));
 }
 
-/* counted: the rows of source are in collections that count, which are joined only for the run's name. */
+/*
+ * A client puts a dataset into its own run only, but the tables allow for tags in others.
+ * Of several in runs that count it is the own run's that makes the row, as for the
+ * client, or else that of the first.
+ */
+static void
+write_only_tag(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, bool by_key)
+{
+	const Registry *registry = obscore->registry;
+
+	appendStringInfo(text, " AND NOT EXISTS (SELECT FROM %1$s z JOIN %2$s.collection c ON c.%3$s OPERATOR(pg_catalog.=) z.%4$s AND ",
+					 query_relation(select->type->tags), registry->schema, registry->collection_key, registry->tag_key);
+	obscore_write_collections(text, obscore->config);
+	appendStringInfo(text, " WHERE z.dataset_id OPERATOR(pg_catalog.=) x.dataset_id AND z.%2$s OPERATOR(pg_catalog.<>) x.%2$s"
+					 " AND CASE (SELECT d.%3$s FROM %1$s.dataset d WHERE d.id OPERATOR(pg_catalog.=) x.dataset_id)"
+					 " WHEN x.%2$s THEN false WHEN z.%2$s THEN true ELSE z.%2$s OPERATOR(pg_catalog.<) x.%2$s END%4$s)",
+					 registry->schema, registry->tag_key, registry->run_key, by_key ? " OFFSET 0" : "");
+}
+
+/*
+ * counted: the rows of source are in collections that count, which are joined only for
+ * the run's name, and each is the only one of its dataset.
+ */
 static void
 write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool counted)
 {
@@ -186,6 +208,8 @@ write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 	if (select->needs_run && !run)
 		appendStringInfoString(text, run_joins(registry));
 	appendStringInfo(text, " WHERE x.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT, select->type->id);
+	if (run && !counted)
+		write_only_tag(text, obscore, select, source != NULL);
 }
 
 static void

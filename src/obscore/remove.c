@@ -70,8 +70,9 @@ remove_row(const Removal *removal, Datum id)
 	return key_scan_next(removal->row_scan) != NULL && key_scan_delete(removal->row_scan) ? 1 : 0;
 }
 
+/* any_held: there is a row that another tag holds from now on. */
 static int64
-remove_rows(const Removal *removal, Relation rel, Tuplestorestate *old)
+remove_rows(const Removal *removal, Relation rel, Tuplestorestate *old, bool *any_held)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	int64		n = 0;
@@ -83,7 +84,11 @@ remove_rows(const Removal *removal, Relation rel, Tuplestorestate *old)
 		bool		isnull;
 		Datum		id = slot_getattr(slot, removal->dataset_id, &isnull);
 
-		if (is_of_type(removal, slot) && !is_held(removal, id))
+		if (!is_of_type(removal, slot))
+			continue;
+		if (is_held(removal, id))
+			*any_held = true;
+		else
 			n += remove_row(removal, id);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -103,8 +108,8 @@ may_remove(const Obscore *obscore, Oid tags, AttrNumber dataset_id)
 
 /*
  * Deletes the rows of tags that were deleted, which a transition table of the
- * tags table holds, where no other tag holds them.  false: it is left to
- * obscore_apply_removed(), which see for what has to be in force.
+ * tags table holds, where no other tag holds them.  false: it, or the rest, is left
+ * to obscore_apply_removed(), which see for what has to be in force.
  */
 bool
 obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
@@ -114,6 +119,7 @@ obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Rel
 	Removal		removal = {obscore, select->type->id, get_attnum(tags, "dataset_id"),
 	get_attnum(tags, "dataset_type_id"), get_attnum(tags, obscore->registry->tag_key)};
 	Relation	table;
+	bool		any_held = false;
 
 	if (!may_remove(obscore, tags, removal.dataset_id))
 		return false;
@@ -121,12 +127,12 @@ obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Rel
 	removal.tag_scan = key_scan_begin(rel, removal.dataset_id, UUIDOID);
 	removal.row_scan = key_scan_begin(table, get_attnum(obscore->table, "registry_dataset_id"), UUIDOID);
 	if (removal.tag_scan != NULL && removal.row_scan != NULL)
-		counts->deleted += remove_rows(&removal, rel, old);
+		counts->deleted += remove_rows(&removal, rel, old, &any_held);
 	if (removal.tag_scan != NULL)
 		key_scan_end(removal.tag_scan);
 	if (removal.row_scan != NULL)
 		key_scan_end(removal.row_scan);
 	table_close(table, NoLock);
 	CommandCounterIncrement();
-	return removal.tag_scan != NULL && removal.row_scan != NULL;
+	return removal.tag_scan != NULL && removal.row_scan != NULL && !(any_held && obscore->config->collection_type == OBSCORE_RUN);
 }
