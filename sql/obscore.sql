@@ -311,6 +311,7 @@ BEGIN
     obscore := format('%s.%I', registry, name)::regclass;
     PERFORM catreg.obscore_define(obscore, registry, config, true, NULL);
     -- from here on nobody writes the tables that rows are made of, until this is committed
+    PERFORM catreg.obscore_lock_sources(obscore);
     PERFORM catreg.obscore_add_triggers(obscore);
     PERFORM catreg.obscore_fill(obscore);
     FOREACH statement IN ARRAY statements[2:] LOOP
@@ -358,6 +359,7 @@ BEGIN
     END IF;
     EXECUTE format('ALTER TABLE %s ADD COLUMN region catreg.region', obscore);
     PERFORM catreg.obscore_define(obscore, registry, client_config::json, false, client_config);
+    PERFORM catreg.obscore_lock_sources(obscore);
     PERFORM catreg.obscore_add_triggers(obscore);
     PERFORM catreg.refresh_obscore(obscore);
     EXECUTE format('CREATE INDEX ON %s USING gist (region)', obscore);
@@ -444,14 +446,17 @@ CREATE FUNCTION catreg.obscore_lock_sources(obscore regclass) RETURNS void
 $$
 DECLARE
     tables text := (SELECT string_agg(source::text, ', ' ORDER BY source) FROM catreg.obscore_sources(obscore));
+    timeout text := current_setting('lock_timeout');
 BEGIN
-    -- all at once and without waiting, or two would wait for each other
-    FOR i IN 1 .. 300 LOOP
+    -- all at once, and not for longer than it takes to find a deadlock: a client that waits for us while we wait for him goes on
+    FOR i IN 1 .. 100 LOOP
         BEGIN
-            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE NOWAIT', tables);
+            PERFORM set_config('lock_timeout', '100ms', true);
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
+            PERFORM set_config('lock_timeout', timeout, true);
             RETURN;
-        EXCEPTION WHEN lock_not_available THEN
-            PERFORM pg_sleep(0.01);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            PERFORM pg_sleep(0.05);
         END;
     END LOOP;
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
@@ -586,6 +591,8 @@ DECLARE
     made regclass;
 BEGIN
     PERFORM catreg.obscore_begin_alter(obscore);
+    -- what was noted for one that failed
+    PERFORM catreg.obscore_clear_journal(obscore);
     IF EXISTS (SELECT FROM catreg.obscore o WHERE o.obscore = alter_obscore.obscore
                AND (o.config->>'source') IS DISTINCT FROM (alter_obscore.config->>'source')) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -641,7 +648,12 @@ DECLARE
 BEGIN
     SELECT o.own_table, o.client_config, catreg.schema_of_registry(o.registry) AS registry INTO d
     FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
+    -- as writers of the registry do: the table, then its definition
+    IF d.own_table AND (SELECT count(*) > 1 FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = d.registry) THEN
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', obscore);
+    END IF;
     PERFORM catreg.obscore_undefine(obscore);
+    PERFORM catreg.obscore_clear_journal(obscore);
     PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
         EXECUTE format('DROP TABLE %s', obscore);

@@ -39,6 +39,7 @@ DECLARE
 BEGIN
     PERFORM catreg.obscore_check_parts(obscore, config, registry);
     PERFORM catreg.obscore_define(obscore, registry, config, true, NULL);
+    PERFORM catreg.obscore_lock_sources(obscore);
     PERFORM catreg.obscore_add_triggers(obscore);
     -- on a foreign table that is for its own server
     FOR part IN
