@@ -294,6 +294,21 @@ $$;
 COMMENT ON FUNCTION catreg.obscore_remove_triggers(regnamespace) IS
     'internal: takes what no ObsCore table needs any more off the tables of a registry';
 
+CREATE FUNCTION catreg.obscore_add_key(obscore regclass, statement text) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    EXECUTE statement;
+EXCEPTION WHEN unique_violation THEN
+    -- datasets with tags in several runs
+    EXECUTE format('DELETE FROM %1$s WHERE registry_dataset_id IN (SELECT registry_dataset_id FROM %1$s GROUP BY 1 HAVING count(*) > 1)', obscore);
+    EXECUTE statement;
+    PERFORM catreg.refresh_obscore(obscore);
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_add_key(regclass, text) IS
+    'internal: gives a table that was filled its primary key';
+
 CREATE FUNCTION catreg.obscore_create_own(config json, registry regnamespace, name name) RETURNS regclass
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
@@ -314,7 +329,8 @@ BEGIN
     PERFORM catreg.obscore_lock_sources(obscore);
     PERFORM catreg.obscore_add_triggers(obscore);
     PERFORM catreg.obscore_fill(obscore);
-    FOREACH statement IN ARRAY statements[2:] LOOP
+    PERFORM catreg.obscore_add_key(obscore, statements[2]);
+    FOREACH statement IN ARRAY statements[3:] LOOP
         EXECUTE statement;
     END LOOP;
     RETURN obscore;

@@ -123,7 +123,8 @@ PG_FUNCTION_INFO_V1(obscore_fill);
 
 /*
  * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty, of what
- * is committed now.
+ * is committed now.  A dataset that has tags in several runs may have several: its
+ * caller adds the primary key (see obscore_add_key()).
  */
 Datum
 obscore_fill(PG_FUNCTION_ARGS)
@@ -150,7 +151,10 @@ obscore_fill(PG_FUNCTION_ARGS)
 	else
 	{
 		appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
-		obscore_write_query(&text, obscore);
+		if (obscore->plain)
+			obscore_write_query(&text, obscore);
+		else
+			obscore_write_single_query(&text, obscore);
 		n = query_execute_once(text.data);
 	}
 	set_refreshed(table);

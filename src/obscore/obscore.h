@@ -96,6 +96,7 @@ extern void obscore_write_sorted_members(StringInfo text, const Obscore *obscore
 extern void obscore_write_select_members(StringInfo text, const Obscore *obscore,
 										 const ObscoreSelect *select, const char *source);
 extern void obscore_write_query(StringInfo text, const Obscore *obscore);
+extern void obscore_write_single_query(StringInfo text, const Obscore *obscore);
 extern void obscore_write_named(StringInfo text, const Obscore *obscore, const char *alias);
 extern void obscore_write_affected(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 								   const ObscoreJoin *join, const char *changed);

@@ -104,6 +104,15 @@ UPDATE registry.first SET registry_data_id = gen_random_uuid(), obs_id = 'wrong'
 INSERT INTO registry.first (registry_dataset_id, registry_data_id) VALUES (gen_random_uuid(), gen_random_uuid());
 SELECT * FROM catreg.refresh_obscore('registry.first');
 SELECT registry.differences('all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+
+\echo the keys of data ids do not hang on the order in which dimensions are found
+UPDATE registry.dimension_graph_definition SET dimension_name = dimension_name WHERE dimension_name = 'instrument';
+\c
+SET client_min_messages = warning;
+SELECT * FROM catreg.check_obscore('registry.first');
+SELECT FROM registry.prepend('all', 'run/4');
+UPDATE registry.visit SET name = 'named' WHERE id = 1;
+SELECT registry.differences('all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 DROP VIEW shown;
 SELECT catreg.drop_obscore('registry.first');
 SELECT count(*) FROM pg_class WHERE relname LIKE 'catreg_find_first%';
