@@ -285,7 +285,7 @@ BEGIN
     END LOOP;
     FOR t IN
         SELECT i.oid::regclass AS rel FROM pg_class i
-        WHERE NOT find_first AND i.relnamespace = registry AND i.relkind IN ('i', 'I') AND i.relname LIKE 'catreg\_find\_first\_%'
+        WHERE NOT find_first AND i.relnamespace = registry AND i.relkind IN ('i', 'I') AND starts_with(i.relname, 'catreg_find_first_')
     LOOP
         EXECUTE format('DROP INDEX %s', t.rel);
     END LOOP;

@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * src/core/invalidate.c
- *	  The module's one relation cache callback.
+ *	  The module's one relation cache callback, and what stands for it.
  *
  * A backend has ten slots for such callbacks and the eleventh is FATAL, so
  * every cache of catreg shares this one.  A cache over the rows of a
  * configuration table works the same way: a statement trigger on that table
  * (signal_change) sends the table's own invalidation message, which reaches
  * every backend at commit, and this one at its next command.
+ *
+ * That a schema has got another name is told of no relation in it; the texts of
+ * queries hold it, and so all caches are dropped.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +20,7 @@
 #include "fmgr.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "core/invalidate.h"
 
@@ -32,6 +36,12 @@ invalidate_relation(Datum arg, Oid relid)
 		subscribers[i] (relid);
 }
 
+static void
+invalidate_schema(Datum arg, int cache, uint32 hash)
+{
+	invalidate_relation(arg, InvalidOid);
+}
+
 /*
  * Registers the callback; once, when the module is loaded.
  */
@@ -39,6 +49,7 @@ void
 invalidate_init(void)
 {
 	CacheRegisterRelcacheCallback(invalidate_relation, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, invalidate_schema, (Datum) 0);
 }
 
 /*

@@ -43,6 +43,8 @@ SELECT obscore, catreg.schema_of_registry(registry) AS registry FROM catreg.obsc
 SELECT count(*) FROM catreg.check_obscore('elsewhere.two');
 SELECT bool_and(triggers) FROM catreg.status;
 ALTER SCHEMA "Reg 'x'" RENAME TO registry;
+UPDATE registry.visit SET name = 'newest' WHERE id = 1;
+SELECT count(*) FROM catreg.check_obscore('elsewhere.two');
 
 \echo the tags table, and the row that names it
 BEGIN;
