@@ -14,3 +14,5 @@ SELECT catreg.alter_obscore('registry.first', '{"collection_type": "CHAINED", "c
 CREATE FUNCTION registry.create_late(type text) RETURNS void LANGUAGE sql AS $$
 SELECT catreg.create_obscore(format('{"collection_type": "%s", "collections": ["Cam/runs/1"], "facility_name": "F",
     "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name}"}}}', type)::json, 'registry', 'late_' || lower(type)) $$;
+CREATE FUNCTION registry.index_first() RETURNS void LANGUAGE sql AS $$
+SELECT catreg.alter_obscore('registry.first', (SELECT jsonb_set(config::jsonb, '{indices}', '{"run": "run"}')::json FROM catreg.obscore WHERE obscore = 'registry.first'::regclass)) $$;
