@@ -106,13 +106,17 @@ SELECT * FROM catreg.refresh_obscore('registry.first');
 SELECT registry.differences('all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 
 \echo the keys of data ids do not hang on the order in which dimensions are found
-UPDATE registry.dimension_graph_definition SET dimension_name = dimension_name WHERE dimension_name = 'instrument';
+WITH gone AS (DELETE FROM registry.dimension_graph_definition WHERE dimension_name = 'instrument' RETURNING *) INSERT INTO registry.dimension_graph_definition TABLE gone;
 \c
 SET client_min_messages = warning;
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
 SELECT * FROM catreg.check_obscore('registry.first');
 SELECT FROM registry.prepend('all', 'run/4');
 UPDATE registry.visit SET name = 'named' WHERE id = 1;
 SELECT registry.differences('all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+RESET enable_indexscan;
+RESET enable_bitmapscan;
 DROP VIEW shown;
 SELECT catreg.drop_obscore('registry.first');
 SELECT count(*) FROM pg_class WHERE relname LIKE 'catreg_find_first%';
