@@ -9,11 +9,7 @@ GRANT USAGE ON SCHEMA catreg TO PUBLIC;
 -- has the same OID after pg_upgrade, which refuses columns of type regnamespace.
 
 CREATE FUNCTION catreg.table_of_registry(registry regnamespace) RETURNS regclass
-    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT c.oid::regclass FROM pg_class c
-    WHERE c.relnamespace = registry AND c.relname IN ('butler_attributes', 'nodes') ORDER BY c.relname LIMIT 1;
-END;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.table_of_registry(regnamespace) IS
     'internal: the table by which a Butler registry or a Tiled catalog is noted';
 

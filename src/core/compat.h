@@ -39,15 +39,6 @@
 	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
 #endif
 
-/* 18 gave index_beginscan() a place to count its index searches. */
-#if PG_VERSION_NUM >= 180000
-#define catreg_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
-#else
-#define catreg_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
-#endif
-
 /* 16 told the B-tree of its heap; 17 took the snapshot from its search. */
 #if PG_VERSION_NUM >= 170000
 #define catreg_bt_search(index, heap, key, buffer, access) \

@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am_d.h"
@@ -22,11 +21,11 @@
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#include "core/btree_find.h"
 #include "core/compat.h"
 #include "core/ids.h"
 #include "core/key_scan.h"
@@ -38,9 +37,13 @@ struct KeyScan
 	AttrNumber	column;
 	Oid			type;
 	Snapshot	snapshot;
-	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	ScanKeyData key;
+	IndexFetchTableData *fetch;
+
+	Datum		key;
+	BtreeFind  *find;
+	int			n;				/* entries of the key at hand */
+	int			next;			/* the one to look at next */
 };
 
 static Oid
@@ -50,7 +53,7 @@ index_family(Oid type)
 }
 
 /*
- * Opens a B-tree whose first column is the given one; NULL: there is none.
+ * Opens an ascending B-tree whose first column is the given one; NULL: there is none.
  */
 static Relation
 open_index(Relation rel, AttrNumber column, Oid type)
@@ -68,6 +71,7 @@ open_index(Relation rel, AttrNumber column, Oid type)
 		/* the narrower one is the smaller one */
 		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
 			form->indkey.values[0] == column &&
+			(index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
 			index->rd_opfamily[0] == family &&
 			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 			(!form->indcheckxmin) &&
@@ -124,14 +128,13 @@ key_scan_begin(Relation rel, AttrNumber column, Oid type)
 	scan->type = type;
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->slot = table_slot_create(rel, NULL);
-	scan->scan = catreg_index_beginscan(rel, index, scan->snapshot, 1);
-	ScanKeyInit(&scan->key, 1, BTEqualStrategyNumber,
-				type == INT4OID ? F_INT4EQ : type == UUIDOID ? F_UUID_EQ : F_INT8EQ, (Datum) 0);
+	scan->fetch = table_index_fetch_begin(rel);
+	scan->find = btree_find_begin(index, scan->snapshot);
 	return scan;
 }
 
 /*
- * Goes to the rows that have a key.
+ * Goes to the rows that have a key.  Keys are found sooner in the index's order.
  */
 void
 key_scan_seek(KeyScan *scan, int64 key)
@@ -140,13 +143,41 @@ key_scan_seek(KeyScan *scan, int64 key)
 }
 
 /*
- * The same for a key of any type.
+ * The same for a key of any type; one by reference has to stay.
  */
 void
 key_scan_seek_datum(KeyScan *scan, Datum key)
 {
-	scan->key.sk_argument = key;
-	index_rescan(scan->scan, &scan->key, 1, NULL, 0);
+	scan->key = key;
+	scan->n = btree_find(scan->find, key);
+	scan->next = 0;
+}
+
+/*
+ * Reads the row that an entry of the index leads to; false: the snapshot sees none.
+ * all_dead: nobody does.
+ */
+static bool
+fetch_row(KeyScan *scan, const BtreeFound *entry, bool *all_dead)
+{
+	ItemPointerData tid = entry->tid;
+	bool		call_again = false; /* stays so under an MVCC snapshot */
+
+	*all_dead = false;
+	return table_index_fetch_tuple(scan->fetch, &tid, scan->snapshot, scan->slot, &call_again, all_dead);
+}
+
+/* The same for an entry of the key at hand. */
+static bool
+fetch_entry(KeyScan *scan, int entry)
+{
+	bool		all_dead;
+
+	if (fetch_row(scan, btree_find_entry(scan->find, entry), &all_dead))
+		return true;
+	if (all_dead)
+		btree_find_kill(scan->find, entry);
+	return false;
 }
 
 /*
@@ -156,8 +187,59 @@ TupleTableSlot *
 key_scan_next(KeyScan *scan)
 {
 	CHECK_FOR_INTERRUPTS();
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ?
-		scan->slot : NULL;
+	while (scan->n > 0)
+	{
+		while (scan->next < scan->n)
+			if (fetch_entry(scan, scan->next++))
+				return scan->slot;
+		scan->n = btree_find_more(scan->find);
+		scan->next = 0;
+	}
+	return NULL;
+}
+
+/*
+ * The column that the second one of BtreeFound is, or 0.
+ */
+AttrNumber
+key_scan_second(const KeyScan *scan)
+{
+	return btree_find_has_second(scan->find) ? scan->index->rd_index->indkey.values[1] : 0;
+}
+
+/*
+ * The entries of the index for n keys, which are distinct and in its order; see
+ * btree_find_sorted().
+ */
+BtreeFound *
+key_scan_find(KeyScan *scan, const Datum *keys, int n, int *n_found)
+{
+	return btree_find_sorted(scan->find, keys, n, n_found);
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare(&((BtreeFound *) a)->tid, &((BtreeFound *) b)->tid);
+}
+
+/*
+ * Goes to the rows of some entries, which it puts into the order of the table, and
+ * calls visit with the number of each one's key.
+ */
+void
+key_scan_visit(KeyScan *scan, const Datum *keys, BtreeFound *entries, int n, KeyScanVisit visit, void *arg)
+{
+	qsort(entries, n, sizeof(BtreeFound), compare_tids);
+	for (int i = 0; i < n; i++)
+	{
+		bool		all_dead;
+
+		CHECK_FOR_INTERRUPTS();
+		scan->key = keys[entries[i].key];
+		if (fetch_row(scan, &entries[i], &all_dead))
+			visit(scan, scan->slot, entries[i].key, arg);
+	}
 }
 
 /* Does the row that the slot holds have the key that was looked for? */
@@ -168,8 +250,8 @@ has_key(const KeyScan *scan)
 	Datum		key = slot_getattr(scan->slot, scan->column, &isnull);
 
 	if (scan->type == UUIDOID)
-		return !isnull && DatumGetBool(DirectFunctionCall2(uuid_eq, key, scan->key.sk_argument));
-	return datum_get_id(scan->type, key) == datum_get_id(scan->type, scan->key.sk_argument);
+		return !isnull && DatumGetBool(DirectFunctionCall2(uuid_eq, key, scan->key));
+	return datum_get_id(scan->type, key) == datum_get_id(scan->type, scan->key);
 }
 
 /*
@@ -255,7 +337,8 @@ key_scan_delete(KeyScan *scan)
 void
 key_scan_end(KeyScan *scan)
 {
-	index_endscan(scan->scan);
+	btree_find_end(scan->find);
+	table_index_fetch_end(scan->fetch);
 	ExecDropSingleTupleTableSlot(scan->slot);
 	UnregisterSnapshot(scan->snapshot);
 	index_close(scan->index, NoLock);

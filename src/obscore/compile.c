@@ -863,7 +863,7 @@ static_value(Compiler *c, const ObscoreColumn *column, bool has_region)
 	if (strcmp(name, "registry_dataset_id") == 0)
 		return "t.dataset_id";
 	if (strcmp(name, "registry_data_id") == 0 && c->obscore->find_first)
-		return obscore_data_id_of(c->select, "t");
+		return "t.registry_data_id";
 	if (!has_region)
 		return "NULL";
 	if (strcmp(name, "s_ra") == 0 || strcmp(name, "s_dec") == 0 || strcmp(name, "s_fov") == 0)

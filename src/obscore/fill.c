@@ -198,7 +198,7 @@ obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool fro
 	rows = keep_rows(text.data, &desc, &n);
 	query_register_rows(MEMBERS, desc, rows, n);
 	resetStringInfo(&text);
-	obscore_write_select_first(&text, obscore, select, MEMBERS);
+	obscore_write_select_first(&text, obscore, select, MEMBERS, false);
 	level = obscore_join_to_tags();
 	obscore_write_rows(obscore, text.data, frozen);
 	query_settings_back(level);

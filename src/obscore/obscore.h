@@ -90,7 +90,7 @@ extern void obscore_write_members(StringInfo text, const Obscore *obscore,
 extern void obscore_write_select(StringInfo text, const Obscore *obscore,
 								 const ObscoreSelect *select, const char *source);
 extern void obscore_write_select_first(StringInfo text, const Obscore *obscore,
-									   const ObscoreSelect *select, const char *source);
+									   const ObscoreSelect *select, const char *source, bool has_key);
 extern void obscore_write_sorted_members(StringInfo text, const Obscore *obscore,
 										 const ObscoreSelect *select, const char *path);
 extern void obscore_write_select_members(StringInfo text, const Obscore *obscore,

@@ -15,10 +15,11 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -26,6 +27,7 @@
 #include "utils/uuid.h"
 
 #include "core/attempt.h"
+#include "core/key_scan.h"
 #include "core/query.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
@@ -65,7 +67,7 @@ sorting_query(const Obscore *obscore, const ObscoreSelect *select, const char *m
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "SELECT y.*, %s, ", obscore_data_id_of(select, "y"));
+	appendStringInfo(&text, "SELECT y.*, %s AS registry_data_id, ", obscore_data_id_of(select, "y"));
 	if (at_head)
 		appendStringInfoString(&text, "true");
 	else
@@ -93,53 +95,93 @@ comes_first(const SortedTags *tags, HeapTuple row)
 	return DatumGetBool(SPI_getbinval(row, tags->desc, tags->desc->natts, &isnull));
 }
 
-static int
-compare_uuids(const void *a, const void *b)
+/* The key of a tag, and which it is. */
+typedef struct TagKey
 {
-	return memcmp(a, b, UUID_LEN);
+	pg_uuid_t	key;
+	int			tag;
+} TagKey;
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	return memcmp(&((TagKey *) a)->key, &((TagKey *) b)->key, UUID_LEN);
+}
+
+static TagKey *
+sorted_keys(const SortedTags *tags, HeapTuple *rows, int n)
+{
+	TagKey	   *keys = palloc(sizeof(TagKey) * n);
+
+	for (int i = 0; i < n; i++)
+		keys[i] = (TagKey) {*DatumGetUUIDP(key_of(tags, rows[i])), i};
+	qsort(keys, n, sizeof(TagKey), compare_keys);
+	return keys;
+}
+
+static void
+note_row(KeyScan *scan, TupleTableSlot *row, int key, void *arg)
+{
+	((bool *) arg)[key] = true;
 }
 
 /*
- * The keys of tags that the table has rows of, in order.  All at once: the index finds
- * sorted keys on the same pages.
+ * Which of some keys, in order and distinct, the table has rows of: all, where it has
+ * no index to look them up by.
  */
-static pg_uuid_t *
-keys_with_rows(SPIPlanPtr plan, const SortedTags *tags, HeapTuple *rows, uint64 n, uint64 *n_found)
+static bool *
+keys_with_rows(const Obscore *obscore, const Datum *keys, int n)
 {
-	Datum	   *keys = palloc(sizeof(Datum) * n);
-	Datum		array;
-	pg_uuid_t  *found;
-	int			level = query_by_index(true);
+	bool	   *found = palloc0(sizeof(bool) * n);
+	Relation	table = table_open(obscore->table, AccessShareLock);
+	KeyScan    *scan = key_scan_begin(table, get_attnum(obscore->table, "registry_data_id"), UUIDOID);
 
-	for (uint64 i = 0; i < n; i++)
-		keys[i] = key_of(tags, rows[i]);
-	array = PointerGetDatum(construct_array(keys, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	query_execute_latest(plan, &array, false);
-	query_settings_back(level);
-	*n_found = SPI_processed;
-	found = palloc(sizeof(pg_uuid_t) * Max(*n_found, 1));
-	for (uint64 i = 0; i < *n_found; i++)
+	if (scan == NULL)
+		memset(found, true, sizeof(bool) * n);
+	else
 	{
-		bool		isnull;
+		int			n_entries;
+		BtreeFound *entries = key_scan_find(scan, keys, n, &n_entries);
 
-		found[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		key_scan_visit(scan, keys, entries, n_entries, note_row, found);
+		key_scan_end(scan);
 	}
-	SPI_freetuptable(SPI_tuptable);
-	qsort(found, *n_found, sizeof(pg_uuid_t), compare_uuids);
+	table_close(table, NoLock);
 	return found;
+}
+
+/* Which tags are of data ids that the table has rows of. */
+static bool *
+tags_with_rows(const Obscore *obscore, const SortedTags *tags, HeapTuple *rows, int n)
+{
+	TagKey	   *sorted = sorted_keys(tags, rows, n);
+	Datum	   *keys = palloc(sizeof(Datum) * n);
+	int		   *number = palloc(sizeof(int) * n);
+	bool	   *have_rows = palloc(sizeof(bool) * n);
+	int			n_keys = 0;
+	bool	   *found;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || compare_keys(&sorted[i], &sorted[i - 1]) != 0)
+			keys[n_keys++] = UUIDPGetDatum(&sorted[i].key);
+		number[sorted[i].tag] = n_keys - 1;
+	}
+	found = keys_with_rows(obscore, keys, n_keys);
+	for (int i = 0; i < n; i++)
+		have_rows[i] = found[number[i]];
+	return have_rows;
 }
 
 /* Tells fresh tags from the others. */
 static void
-sort_out(SortedTags *tags, SPIPlanPtr plan, HeapTuple *rows, uint64 n)
+sort_out(SortedTags *tags, const Obscore *obscore, HeapTuple *rows, int n)
 {
-	uint64		n_found;
-	pg_uuid_t  *found = keys_with_rows(plan, tags, rows, n, &n_found);
+	bool	   *have_rows = tags_with_rows(obscore, tags, rows, n);
 
-	for (uint64 i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		bool		fresh = comes_first(tags, rows[i]) &&
-			bsearch(DatumGetUUIDP(key_of(tags, rows[i])), found, n_found, sizeof(pg_uuid_t), compare_uuids) == NULL;
+		bool		fresh = comes_first(tags, rows[i]) && !have_rows[i];
 
 		*(fresh ? &tags->n_fresh : &tags->n_others) += 1;
 		tuplestore_puttuple(fresh ? tags->fresh : tags->others, rows[i]);
@@ -150,11 +192,9 @@ static void
 sort_tags(SortedTags *tags, const Obscore *obscore, const char *query)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "catreg tags", ALLOCSET_DEFAULT_SIZES);
-	Oid			type = UUIDARRAYOID;
 	int			level = query_by_index(true);
-	SPIPlanPtr	plan;
 	Portal		portal;
-	uint64		n;
+	int			n;
 
 	query_set("jit", "off");
 	CommandCounterIncrement();
@@ -162,8 +202,6 @@ sort_tags(SortedTags *tags, const Obscore *obscore, const char *query)
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 	PopActiveSnapshot();
 	query_settings_back(level);
-	plan = query_prepare(psprintf("SELECT o.registry_data_id FROM %s o WHERE o.registry_data_id OPERATOR(pg_catalog.=) ANY ($1)",
-								  query_relation(obscore->table)), 1, &type);
 	tags->desc = CreateTupleDescCopy(portal->tupDesc);
 	tags->fresh = tuplestore_begin_heap(true, false, work_mem);
 	tags->others = tuplestore_begin_heap(false, false, work_mem);
@@ -178,13 +216,12 @@ sort_tags(SortedTags *tags, const Obscore *obscore, const char *query)
 		rows = SPI_tuptable;
 		before = MemoryContextSwitchTo(context);
 		if (n > 0)
-			sort_out(tags, plan, rows->vals, n);
+			sort_out(tags, obscore, rows->vals, n);
 		MemoryContextSwitchTo(before);
 		MemoryContextReset(context);
 		SPI_freetuptable(rows);
 	} while (n > 0);
 	SPI_cursor_close(portal);
-	SPI_freeplan(plan);
 	MemoryContextDelete(context);
 }
 
@@ -206,7 +243,7 @@ put_fresh(void *arg)
 	SPI_connect();
 	query_register_rows(FRESH_TAGS, put->tags->desc, put->tags->fresh, put->tags->n_fresh);
 	initStringInfo(&text);
-	obscore_write_select_first(&text, put->obscore, put->select, FRESH_TAGS);
+	obscore_write_select_first(&text, put->obscore, put->select, FRESH_TAGS, true);
 	obscore_write_rows(put->obscore, text.data, false);
 	SPI_finish();
 	query_settings_back(level);

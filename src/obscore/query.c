@@ -213,8 +213,9 @@ write_other_members(StringInfo text, const Obscore *obscore, const ObscoreSelect
 		write_only_tag(text, obscore, select, source != NULL);
 }
 
+/* has_key: the source has the keys of the data ids, too. */
 static void
-write_member_columns(StringInfo text, const Obscore *obscore, const ObscoreSelect *select)
+write_member_columns(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, bool has_key)
 {
 	ListCell   *cell;
 
@@ -223,17 +224,20 @@ write_member_columns(StringInfo text, const Obscore *obscore, const ObscoreSelec
 		appendStringInfo(text, ", x.%s", quote_identifier(lfirst(cell)));
 	if (select->needs_run)
 		appendStringInfo(text, ", %s.name AS run", obscore->config->collection_type == OBSCORE_RUN ? "c" : "r");
+	if (obscore->find_first)
+		appendStringInfo(text, ", %s AS registry_data_id", has_key ? "x.registry_data_id" : obscore_data_id_of(select, "x"));
 }
 
 /*
  * Writes the query for the members of a dataset type, with the columns dataset_id,
- * those of the required dimensions, and run where it is needed.  source has the
+ * those of the required dimensions, run where it is needed, and the key of the data
+ * id where only the first dataset of each counts.  source has the
  * columns of the tags table; NULL: all of that.
  */
 void
 obscore_write_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
 {
-	write_member_columns(text, obscore, select);
+	write_member_columns(text, obscore, select, false);
 	if (obscore->find_first)
 		write_first_members(text, obscore, select, source);
 	else
@@ -290,13 +294,14 @@ obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelec
 }
 
 /*
- * The same in a find-first table, for tags that are known to come first.
+ * The same in a find-first table, for tags that are known to come first; has_key:
+ * with the keys of their data ids, registry_data_id.
  */
 void
-obscore_write_select_first(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
+obscore_write_select_first(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source, bool has_key)
 {
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
-	write_member_columns(text, obscore, select);
+	write_member_columns(text, obscore, select, has_key);
 	appendStringInfo(text, " FROM %s x%s) t", source, select->needs_run ? run_joins(obscore->registry) : "");
 	write_joins(text, select);
 }
@@ -331,7 +336,7 @@ void
 obscore_write_select_members(StringInfo text, const Obscore *obscore, const ObscoreSelect *select, const char *source)
 {
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
-	write_member_columns(text, obscore, select);
+	write_member_columns(text, obscore, select, false);
 	write_other_members(text, obscore, select, source, true, true);
 	appendStringInfoString(text, ") t");
 	write_joins(text, select);
@@ -390,7 +395,7 @@ obscore_write_single_query(StringInfo text, const Obscore *obscore)
 		const ObscoreSelect *select = lfirst(cell);
 
 		appendStringInfo(text, "%sSELECT %s\nFROM (", cell == list_head(obscore->selects) ? "" : "\nUNION ALL\n", select->values);
-		write_member_columns(text, obscore, select);
+		write_member_columns(text, obscore, select, false);
 		write_other_members(text, obscore, select, NULL, false, true);
 		appendStringInfoString(text, ") t");
 		write_joins(text, select);

@@ -5,7 +5,7 @@
  *
  * To remove a dataset costs the client's statement little more than to find it in
  * a few indexes.  A DELETE that joins takes as long again; here it is two look-ups
- * by key and what PostgreSQL does to delete a row.
+ * by key, side by side for many datasets, and what PostgreSQL does to delete a row.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,21 +16,46 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/lsyscache.h"
+#include "utils/uuid.h"
 
+#include "core/ids.h"
 #include "core/key_scan.h"
 #include "core/remover.h"
 #include "obscore/collections.h"
 #include "obscore/remove.h"
 
+/* So many tags are taken at a time. */
+#define TAG_BATCH 4096
+
+/* A tag that was removed. */
+typedef struct RemovedTag
+{
+	pg_uuid_t	dataset;
+	int64		collection;
+} RemovedTag;
+
 typedef struct Removal
 {
 	const Obscore *obscore;
 	int64		dataset_type;
+	bool		deleted;		/* the tags were deleted, not changed */
 	AttrNumber	dataset_id;		/* columns of the tags table */
 	AttrNumber	type;
 	AttrNumber	collection;
 	KeyScan    *tag_scan;
 	KeyScan    *row_scan;
+	bool		knows_collection;	/* tag_scan's entries have it as their second column */
+
+	/* some tags, in order, their datasets, and where each one's tags begin */
+	RemovedTag *tags;
+	int			n_tags;
+	Datum	   *datasets;
+	int		   *first_tag;
+	int			n_datasets;
+	bool	   *held;
+
+	int64		n_removed;
+	bool		any_held;		/* there is a row that another tag holds from now on */
 } Removal;
 
 static int64
@@ -39,60 +64,158 @@ integer_of(TupleTableSlot *slot, AttrNumber column)
 	bool		isnull;
 	Datum		value = slot_getattr(slot, column, &isnull);
 
-	return TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid == INT4OID ?
-		DatumGetInt32(value) : DatumGetInt64(value);
+	return datum_get_id(TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid, value);
 }
 
 static bool
-is_of_type(const Removal *removal, TupleTableSlot *slot)
+collection_counts(const Removal *removal, int64 collection)
 {
-	return integer_of(slot, removal->type) == removal->dataset_type;
+	return obscore_collection_counts(removal->obscore, Int64GetDatum(collection), false);
 }
 
-/* Does another tag hold a dataset's row? */
-static bool
-is_held(const Removal *removal, Datum id)
+static int
+compare_tags(const void *a, const void *b)
 {
-	TupleTableSlot *slot;
+	const RemovedTag *tag = a;
+	const RemovedTag *other = b;
+	int			order = memcmp(&tag->dataset, &other->dataset, UUID_LEN);
 
-	key_scan_seek_datum(removal->tag_scan, id);
-	while ((slot = key_scan_next(removal->tag_scan)) != NULL)
-		if (is_of_type(removal, slot) &&
-			obscore_collection_counts(removal->obscore, Int64GetDatum(integer_of(slot, removal->collection)), false))
+	if (order != 0)
+		return order;
+	return tag->collection < other->collection ? -1 : tag->collection > other->collection ? 1 : 0;
+}
+
+/* Takes the next tags of the dataset type, in order; false: there are none. */
+static bool
+take_tags(Removal *removal, Tuplestorestate *old, TupleTableSlot *slot)
+{
+	int			n = 0;
+
+	while (n < TAG_BATCH && tuplestore_gettupleslot(old, true, false, slot))
+	{
+		bool		isnull;
+
+		if (integer_of(slot, removal->type) == removal->dataset_type)
+			removal->tags[n++] = (RemovedTag) {
+				*DatumGetUUIDP(slot_getattr(slot, removal->dataset_id, &isnull)), integer_of(slot, removal->collection)
+			};
+	}
+	qsort(removal->tags, n, sizeof(RemovedTag), compare_tags);
+	removal->n_tags = n;
+	removal->n_datasets = 0;
+	for (int i = 0; i < n; i++)
+		if (i == 0 || memcmp(&removal->tags[i].dataset, &removal->tags[i - 1].dataset, UUID_LEN) != 0)
+		{
+			removal->datasets[removal->n_datasets] = UUIDPGetDatum(&removal->tags[i].dataset);
+			removal->held[removal->n_datasets] = false;
+			removal->first_tag[removal->n_datasets++] = i;
+		}
+	removal->first_tag[removal->n_datasets] = n;
+	return n > 0;
+}
+
+/* Is a dataset's tag in a collection among those at hand? */
+static bool
+is_removed(const Removal *removal, int dataset, int64 collection)
+{
+	for (int i = removal->first_tag[dataset]; i < removal->first_tag[dataset + 1]; i++)
+		if (removal->tags[i].collection == collection)
 			return true;
 	return false;
 }
 
-static int64
-remove_row(const Removal *removal, Datum id)
+static bool
+is_of_same_tag(const BtreeFound *entry, const BtreeFound *other)
 {
-	key_scan_seek_datum(removal->row_scan, id);
-	return key_scan_next(removal->row_scan) != NULL && key_scan_delete(removal->row_scan) ? 1 : 0;
+	return entry->key == other->key && entry->second == other->second;
 }
 
-/* any_held: there is a row that another tag holds from now on. */
-static int64
-remove_rows(const Removal *removal, Relation rel, Tuplestorestate *old, bool *any_held)
+/*
+ * May an entry of the tags' index lead to a tag that holds a dataset's row?  It does not
+ * where it is the only one of a tag that was deleted: of its row, as whoever has put the
+ * tag in again has made another.
+ */
+static bool
+may_hold(const Removal *removal, const BtreeFound *entries, int n, int i)
+{
+	const BtreeFound *entry = &entries[i];
+
+	if (!removal->knows_collection)
+		return true;
+	if (!collection_counts(removal, entry->second))
+		return false;
+	return !removal->deleted || !is_removed(removal, entry->key, entry->second) ||
+		(i > 0 && is_of_same_tag(entry, &entries[i - 1])) ||
+		(i + 1 < n && is_of_same_tag(entry, &entries[i + 1]));
+}
+
+static void
+note_holder(KeyScan *scan, TupleTableSlot *tag, int dataset, void *arg)
+{
+	Removal    *removal = arg;
+
+	if (integer_of(tag, removal->type) == removal->dataset_type &&
+		collection_counts(removal, integer_of(tag, removal->collection)))
+		removal->held[dataset] = true;
+}
+
+/* Notes which datasets have another tag that holds their row. */
+static void
+find_held(Removal *removal)
+{
+	int			n;
+	int			n_holders = 0;
+	BtreeFound *entries = key_scan_find(removal->tag_scan, removal->datasets, removal->n_datasets, &n);
+	BtreeFound *holders = palloc(sizeof(BtreeFound) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		if (may_hold(removal, entries, n, i))
+			holders[n_holders++] = entries[i];
+	key_scan_visit(removal->tag_scan, removal->datasets, holders, n_holders, note_holder, removal);
+	pfree(holders);
+}
+
+static void
+remove_row(KeyScan *scan, TupleTableSlot *row, int dataset, void *arg)
+{
+	if (key_scan_delete(scan))
+		((Removal *) arg)->n_removed++;
+}
+
+/* Deletes the rows of the datasets at hand that no tag holds. */
+static void
+remove_rows(Removal *removal)
+{
+	int			n_gone = 0;
+	int			n;
+	BtreeFound *entries;
+
+	find_held(removal);
+	for (int i = 0; i < removal->n_datasets; i++)
+	{
+		if (removal->held[i])
+			removal->any_held = true;
+		else
+			removal->datasets[n_gone++] = removal->datasets[i];
+	}
+	entries = key_scan_find(removal->row_scan, removal->datasets, n_gone, &n);
+	key_scan_visit(removal->row_scan, removal->datasets, entries, n, remove_row, removal);
+}
+
+static void
+remove_all(Removal *removal, Relation rel, Tuplestorestate *old)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	int64		n = 0;
 
+	removal->tags = palloc(sizeof(RemovedTag) * TAG_BATCH);
+	removal->datasets = palloc(sizeof(Datum) * TAG_BATCH);
+	removal->first_tag = palloc(sizeof(int) * (TAG_BATCH + 1));
+	removal->held = palloc(sizeof(bool) * TAG_BATCH);
 	tuplestore_select_read_pointer(old, tuplestore_alloc_read_pointer(old, EXEC_FLAG_REWIND));
 	tuplestore_rescan(old);
-	while (tuplestore_gettupleslot(old, true, false, slot))
-	{
-		bool		isnull;
-		Datum		id = slot_getattr(slot, removal->dataset_id, &isnull);
-
-		if (!is_of_type(removal, slot))
-			continue;
-		if (is_held(removal, id))
-			*any_held = true;
-		else
-			n += remove_row(removal, id);
-	}
+	while (take_tags(removal, old, slot))
+		remove_rows(removal);
 	ExecDropSingleTupleTableSlot(slot);
-	return n;
 }
 
 /* Nothing refers to the rows, and nobody wants to know of their removal? */
@@ -106,33 +229,50 @@ may_remove(const Obscore *obscore, Oid tags, AttrNumber dataset_id)
 		get_atttype(tags, dataset_id) == UUIDOID && remover_refusal(&target) == NULL;
 }
 
+static void
+end_scan(KeyScan *scan)
+{
+	if (scan != NULL)
+		key_scan_end(scan);
+}
+
 /*
  * Deletes the rows of tags that were deleted, which a transition table of the
- * tags table holds, where no other tag holds them.  false: it, or the rest, is left
- * to obscore_apply_removed(), which see for what has to be in force.
+ * tags table holds, where no other tag holds them.  deleted: it holds no tags that
+ * were changed.  false: it, or the rest, is left to obscore_apply_removed(), which see
+ * for what has to be in force.
  */
 bool
 obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
-						Tuplestorestate *old, ObscoreCounts *counts)
+						Tuplestorestate *old, bool deleted, ObscoreCounts *counts)
 {
 	Oid			tags = RelationGetRelid(rel);
-	Removal		removal = {obscore, select->type->id, get_attnum(tags, "dataset_id"),
-	get_attnum(tags, "dataset_type_id"), get_attnum(tags, obscore->registry->tag_key)};
+	Removal		removal = {
+		.obscore = obscore,
+		.dataset_type = select->type->id,
+		.deleted = deleted,
+		.dataset_id = get_attnum(tags, "dataset_id"),
+		.type = get_attnum(tags, "dataset_type_id"),
+		.collection = get_attnum(tags, obscore->registry->tag_key)
+	};
 	Relation	table;
-	bool		any_held = false;
+	bool		found_indexes;
 
 	if (!may_remove(obscore, tags, removal.dataset_id))
 		return false;
 	table = table_open(obscore->table, RowExclusiveLock);
 	removal.tag_scan = key_scan_begin(rel, removal.dataset_id, UUIDOID);
 	removal.row_scan = key_scan_begin(table, get_attnum(obscore->table, "registry_dataset_id"), UUIDOID);
-	if (removal.tag_scan != NULL && removal.row_scan != NULL)
-		counts->deleted += remove_rows(&removal, rel, old, &any_held);
-	if (removal.tag_scan != NULL)
-		key_scan_end(removal.tag_scan);
-	if (removal.row_scan != NULL)
-		key_scan_end(removal.row_scan);
+	found_indexes = removal.tag_scan != NULL && removal.row_scan != NULL;
+	if (found_indexes)
+	{
+		removal.knows_collection = key_scan_second(removal.tag_scan) == removal.collection;
+		remove_all(&removal, rel, old);
+		counts->deleted += removal.n_removed;
+	}
+	end_scan(removal.tag_scan);
+	end_scan(removal.row_scan);
 	table_close(table, NoLock);
 	CommandCounterIncrement();
-	return removal.tag_scan != NULL && removal.row_scan != NULL && !(any_held && obscore->config->collection_type == OBSCORE_RUN);
+	return found_indexes && !(removal.any_held && obscore->config->collection_type == OBSCORE_RUN);
 }

@@ -13,6 +13,6 @@
 #include "utils/tuplestore.h"
 
 extern bool obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
-									Tuplestorestate *old, ObscoreCounts *counts);
+									Tuplestorestate *old, bool deleted, ObscoreCounts *counts);
 
 #endif							/* CATREG_OBSCORE_REMOVE_H */

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "core/catalog_table.h"
 #include "core/compat.h"
 #include "core/query.h"
 #include "obscore/tiled.h"
@@ -300,14 +301,11 @@ execute_on_definitions(Oid table, const char *text, int nargs, Oid *types, Datum
 	return query_execute_on_definitions("obscore", text, nargs, types, values, nulls);
 }
 
-/* The table by which a registry or a catalog is noted, as catreg.table_of_registry() has it. */
 static Oid
-table_of_registry(Oid namespace)
+get_catalog_table(Oid schema)
 {
-	Oid			table = get_relname_relid("butler_attributes", namespace);
+	Oid			table = catalog_table(schema);
 
-	if (!OidIsValid(table))
-		table = get_relname_relid("nodes", namespace);
 	if (!OidIsValid(table))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -333,7 +331,7 @@ obscore_define(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("table and registry must not be NULL")));
-	registry = table_of_registry(PG_GETARG_OID(1));
+	registry = get_catalog_table(PG_GETARG_OID(1));
 	obscore_check_owner(registry);
 	for (int i = 0; i < 5; i++)
 	{

@@ -94,7 +94,8 @@ tags_removed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 	if (event->old == NULL)
 		event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
 	members = count_members(obscore, select, event->old, true);
-	if (members.n > 0 && !obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, &counts))
+	if (members.n > 0 &&
+		!obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, TRIGGER_FIRED_BY_DELETE(trigdata->tg_event), &counts))
 		obscore_apply_removed(obscore, select, members.n, &counts);
 }
 
