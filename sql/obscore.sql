@@ -178,7 +178,7 @@ COMMENT ON FUNCTION catreg.obscore_table_name(text) IS
 CREATE FUNCTION catreg.obscore_missing_columns(config text, registry regnamespace, obscore regclass) RETURNS text[]
     LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_missing_columns(text, regnamespace, regclass) IS
-    'internal: the columns of a configuration that a client''s table lacks';
+    'internal: the columns of a configuration, with their types, that a client''s table lacks';
 
 CREATE FUNCTION catreg.obscore_sources(obscore regclass,
         OUT source regclass, OUT inserts boolean, OUT updates boolean, OUT deletes boolean, OUT paths boolean)
@@ -372,6 +372,13 @@ BEGIN
     IF missing <> '{}' THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_column',
             MESSAGE = format('table %s lacks columns of its configuration: %s', obscore, array_to_string(missing, ', '));
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = obscore AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL
+                   AND indkey::text = (SELECT attnum::text FROM pg_attribute WHERE attrelid = obscore AND attname = 'registry_dataset_id')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('table %s has no unique index on "registry_dataset_id"', obscore),
+            DETAIL = 'The client makes a primary key of it.',
+            HINT = format('ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)', obscore);
     END IF;
     EXECUTE format('ALTER TABLE %s ADD COLUMN region catreg.region', obscore);
     PERFORM catreg.obscore_define(obscore, registry, client_config::json, false, client_config);
@@ -675,7 +682,7 @@ BEGIN
         EXECUTE format('DROP TABLE %s', obscore);
         RETURN;
     END IF;
-    EXECUTE format('ALTER TABLE %s DROP COLUMN region', obscore);
+    EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS region', obscore);
     EXECUTE format('INSERT INTO %s.butler_attributes (name, value) VALUES (%L, %L)', d.registry, 'config:obscore.json', d.client_config);
 END
 $$;

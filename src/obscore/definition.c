@@ -526,6 +526,10 @@ obscore_get(Oid table, bool missing_ok)
 			retire(obscore);
 		return obscore;
 	}
+	if (!missing_ok && get_rel_name(table) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table with the OID %u", table)));
 	if (!missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

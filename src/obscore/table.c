@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -131,11 +132,27 @@ obscore_table_name(PG_FUNCTION_ARGS)
 	PG_RETURN_NAME(name);
 }
 
+/* Has a table a column that takes all values of one that it should have? */
+static bool
+has_column(Oid table, const char *name, Oid wanted_type, int32 wanted_typmod)
+{
+	AttrNumber	attnum = get_attnum(table, name);
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (attnum <= 0)
+		return false;
+	get_atttypetypmodcoll(table, attnum, &type, &typmod, &collation);
+	return type == wanted_type && (typmod < 0 || (wanted_typmod >= 0 && typmod >= wanted_typmod));
+}
+
 PG_FUNCTION_INFO_V1(obscore_missing_columns);
 
 /*
- * obscore_missing_columns(config text, registry, obscore) -> text[]: the columns
- * that a table lacks which the client is said to have made, its footprint apart.
+ * obscore_missing_columns(config text, registry, obscore) -> text[]: the columns, with
+ * their types, that a table lacks which the client is said to have made, its footprint
+ * apart.
  */
 Datum
 obscore_missing_columns(PG_FUNCTION_ARGS)
@@ -151,10 +168,16 @@ obscore_missing_columns(PG_FUNCTION_ARGS)
 	state = initArrayResult(TEXTOID, context, false);
 	foreach(cell, obscore->columns)
 	{
-		const char *name = ((ObscoreColumn *) lfirst(cell))->name;
+		const ObscoreColumn *column = lfirst(cell);
+		Oid			type;
+		int32		typmod;
 
-		if (strcmp(name, "region") != 0 && get_attnum(table, name) <= 0)
-			state = accumArrayResult(state, CStringGetTextDatum(name), false, TEXTOID, context);
+		if (strcmp(column->name, "region") == 0)
+			continue;
+		parseTypeString(column->type, &type, &typmod, false);
+		if (!has_column(table, column->name, type, typmod))
+			state = accumArrayResult(state, CStringGetTextDatum(psprintf("%s %s", quote_identifier(column->name), format_type_with_typemod(type, typmod))),
+									 false, TEXTOID, context);
 	}
 	SPI_finish();
 	PG_RETURN_DATUM(makeArrayResult(state, context));
