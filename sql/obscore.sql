@@ -264,6 +264,38 @@ $$;
 COMMENT ON FUNCTION catreg.obscore_has_triggers(regclass) IS
     'internal: are all triggers there and enabled? NULL where it cannot be told';
 
+CREATE FUNCTION catreg.obscore_lock_tables(tables regclass[], mode text) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text := format('LOCK TABLE %s IN %s MODE', (SELECT string_agg(t::text, ', ' ORDER BY t) FROM unnest(tables) t), mode);
+    timeout text := current_setting('lock_timeout');
+BEGIN
+    -- all at once, and not for longer than it takes to find a deadlock: a client that waits for us while we wait for him goes on
+    FOR i IN 1 .. 100 LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            EXECUTE statement;
+            PERFORM set_config('lock_timeout', timeout, true);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            PERFORM pg_sleep(0.05);
+        END;
+    END LOOP;
+    EXECUTE statement;
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_lock_tables(regclass[], text) IS
+    'internal: locks tables until the end of the transaction';
+
+CREATE FUNCTION catreg.obscore_lock_sources(obscore regclass) RETURNS void
+    LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT catreg.obscore_lock_tables(ARRAY(SELECT s.source FROM catreg.obscore_sources(obscore) s), 'SHARE ROW EXCLUSIVE')
+$$;
+COMMENT ON FUNCTION catreg.obscore_lock_sources(regclass) IS
+    'internal: keeps writers of a registry out until the end of the transaction';
+
 CREATE FUNCTION catreg.obscore_remove_triggers(registry regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
 $$
@@ -272,8 +304,18 @@ DECLARE
     kept boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry);
     find_first boolean := EXISTS (SELECT FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry
                                   AND o.config->>'collection_type' = 'CHAINED');
+    tables regclass[];
     t record;
 BEGIN
+    -- whoever is making another table has locked them, and counts on their triggers
+    tables := ARRAY(SELECT DISTINCT tgrelid::regclass FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+                    WHERE c.relnamespace = registry
+                      AND (NOT kept AND tgfoid = 'catreg.maintain_obscore'::regproc OR NOT find_first AND tgfoid = 'catreg.maintain_obscore_path'::regproc));
+    IF tables <> '{}' THEN
+        PERFORM catreg.obscore_lock_tables(tables, 'ACCESS EXCLUSIVE');
+        SELECT count(*) > 0, COALESCE(bool_or(o.config->>'collection_type' = 'CHAINED'), false) INTO kept, find_first
+        FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = obscore_remove_triggers.registry;
+    END IF;
     FOR t IN
         SELECT tgrelid::regclass AS rel, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
         WHERE c.relnamespace = registry
@@ -463,30 +505,6 @@ END
 $$;
 COMMENT ON FUNCTION catreg.obscore_check_alterable(regclass) IS
     'internal: refuses a table on which something depends that cannot be carried over';
-
-CREATE FUNCTION catreg.obscore_lock_sources(obscore regclass) RETURNS void
-    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    tables text := (SELECT string_agg(source::text, ', ' ORDER BY source) FROM catreg.obscore_sources(obscore));
-    timeout text := current_setting('lock_timeout');
-BEGIN
-    -- all at once, and not for longer than it takes to find a deadlock: a client that waits for us while we wait for him goes on
-    FOR i IN 1 .. 100 LOOP
-        BEGIN
-            PERFORM set_config('lock_timeout', '100ms', true);
-            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
-            PERFORM set_config('lock_timeout', timeout, true);
-            RETURN;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            PERFORM pg_sleep(0.05);
-        END;
-    END LOOP;
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
-END
-$$;
-COMMENT ON FUNCTION catreg.obscore_lock_sources(regclass) IS
-    'internal: keeps writers of a registry out until the end of the transaction';
 
 CREATE FUNCTION catreg.obscore_carry_over(old regclass, new regclass) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
