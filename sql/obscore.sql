@@ -689,12 +689,12 @@ DECLARE
 BEGIN
     SELECT o.own_table, o.client_config, catreg.schema_of_registry(o.registry) AS registry INTO d
     FROM catreg.obscore o WHERE o.obscore = drop_obscore.obscore;
+    PERFORM catreg.obscore_clear_journal(obscore);
     -- as writers of the registry do: the table, then its definition
     IF d.own_table AND (SELECT count(*) > 1 FROM catreg.obscore o WHERE catreg.schema_of_registry(o.registry) = d.registry) THEN
         EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', obscore);
     END IF;
     PERFORM catreg.obscore_undefine(obscore);
-    PERFORM catreg.obscore_clear_journal(obscore);
     PERFORM catreg.obscore_remove_triggers(d.registry);
     IF d.own_table THEN
         EXECUTE format('DROP TABLE %s', obscore);

@@ -60,6 +60,15 @@
 	make_range((type), (lower), (upper), (empty))
 #endif
 
+/* 16 let parseTypeString() return an error softly. */
+#if PG_VERSION_NUM >= 160000
+#define catreg_parse_type(text, type, typmod) \
+	parseTypeString((text), (type), (typmod), NULL)
+#else
+#define catreg_parse_type(text, type, typmod) \
+	parseTypeString((text), (type), (typmod), false)
+#endif
+
 /* 16 calls the number of a relation's file otherwise. */
 #if PG_VERSION_NUM >= 160000
 #define catreg_file_number(rel) ((rel)->rd_locator.relNumber)

@@ -174,7 +174,7 @@ obscore_missing_columns(PG_FUNCTION_ARGS)
 
 		if (strcmp(column->name, "region") == 0)
 			continue;
-		parseTypeString(column->type, &type, &typmod, false);
+		catreg_parse_type(column->type, &type, &typmod);
 		if (!has_column(table, column->name, type, typmod))
 			state = accumArrayResult(state, CStringGetTextDatum(psprintf("%s %s", quote_identifier(column->name), format_type_with_typemod(type, typmod))),
 									 false, TEXTOID, context);
