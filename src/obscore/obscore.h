@@ -75,6 +75,8 @@ extern List *obscore_columns(const ObscoreConfig *config, bool own_table);
 /* compile.c */
 extern ObscoreSelect *obscore_compile(const Obscore *obscore, DatasetType *type,
 									  const ObscoreDatasetType *config);
+
+/* compile_text.c */
 extern void obscore_check_templates(const ObscoreConfig *config);
 
 /* query.c */
