@@ -5,7 +5,7 @@
  *
  * remote.c talks with the other server, catalog.c reads what tables there are
  * and how they are made, state.c tells what has certainly not changed since the
- * last time, compare.c finds the rows that differ, apply.c writes them.
+ * last time, compare*.c find the rows that differ, apply.c writes them.
  *
  *-------------------------------------------------------------------------
  */

@@ -14,7 +14,8 @@ typedef enum ObscoreChange
 {
 	CHANGE_INSERT,
 	CHANGE_UPDATE,
-	CHANGE_DELETE
+	CHANGE_DELETE,
+	N_CHANGES
 } ObscoreChange;
 
 extern void obscore_lock_change(const Obscore *obscore, Oid relid, const char *changed,

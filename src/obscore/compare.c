@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
@@ -21,6 +22,7 @@
 #include "obscore/fill.h"
 #include "obscore/path.h"
 #include "obscore/problem.h"
+#include "obscore/tiled.h"
 #include "obscore/touched.h"
 
 /*
@@ -39,6 +41,30 @@ write_difference(StringInfo text, const Obscore *obscore)
 }
 
 /*
+ * For a query that makes all rows, until query_settings_back() with what is returned.
+ */
+static int
+begin_planning(const Obscore *obscore)
+{
+	int			level = obscore->tiled != NULL ? obscore_tiled_by_key() : NewGUCNestLevel();
+
+	query_set("jit", "off");
+	return level;
+}
+
+/* Makes the rows again of nodes whose keys a query finds. */
+static void
+refresh_nodes(const Obscore *obscore, const char *keys, ObscoreCounts *counts)
+{
+	int			level = begin_planning(obscore);
+	SPIPlanPtr	plan = query_prepare(psprintf("SELECT catreg.obscore_node_id(d.key) AS id, d.key FROM (%s) d (key)", keys), 0, NULL);
+
+	obscore_touch_nodes(obscore, plan, NULL, TILED_ALL, counts);
+	SPI_freeplan(plan);
+	query_settings_back(level);
+}
+
+/*
  * Brings the whole table up to date, and touches only what differs: it looks
  * without a lock that stops anybody, and makes the rows again that are found
  * wrong.  SPI must be connected, with the rights of the table's owner in force.
@@ -53,7 +79,7 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	write_difference(&text, obscore);
 	if (obscore->tiled != NULL)
 	{
-		obscore_touch_nodes(obscore, psprintf("SELECT catreg.obscore_node_id(d.key), d.key FROM (%s) d (key)", text.data), true, counts);
+		refresh_nodes(obscore, text.data, counts);
 		return;
 	}
 	if (obscore->find_first)
@@ -138,6 +164,7 @@ obscore_fill(PG_FUNCTION_ARGS)
 	StringInfoData text;
 	QueryUser	before;
 	uint64		n = 0;
+	int			level;
 	ListCell   *cell;
 
 	obscore_check_owner(table);
@@ -159,7 +186,9 @@ obscore_fill(PG_FUNCTION_ARGS)
 			obscore_write_query(&text, obscore);
 		else
 			obscore_write_single_query(&text, obscore);
+		level = begin_planning(obscore);
 		n = query_execute_once(text.data);
+		query_settings_back(level);
 	}
 	set_refreshed(table);
 	query_return(&before);
@@ -210,7 +239,7 @@ check_obscore(PG_FUNCTION_ARGS)
 	appendStringInfoString(&text, "SELECT COALESCE(e.registry_dataset_id, o.registry_dataset_id), ");
 	write_problem(&text, obscore);
 	write_difference(&text, obscore);
-	level = query_jit_off();
+	level = begin_planning(obscore);
 	obscore_problems_begin(rsinfo->setResult, rsinfo->setDesc);
 	PG_TRY();
 	{

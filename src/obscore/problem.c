@@ -23,6 +23,9 @@
 /* The first thing that went wrong since the last report; empty: nothing. */
 static char pending[MAX_NOTE];
 
+/* Is what a value lacks yet to come? */
+static bool waiting = false;
+
 /* Where problems are listed, instead of being warned of. */
 static Tuplestorestate *listed = NULL;
 static TupleDesc listed_desc = NULL;
@@ -50,6 +53,17 @@ void
 obscore_problems_forget(void)
 {
 	pending[0] = '\0';
+	waiting = false;
+}
+
+/*
+ * Until then obscore_failed() notes nothing: what is not there is expected from the
+ * client's next statement.
+ */
+void
+obscore_problems_wait(void)
+{
+	waiting = true;
 }
 
 /*
@@ -122,6 +136,7 @@ obscore_failed(PG_FUNCTION_ARGS)
 {
 	char	   *problem = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
-	obscore_note("%s", problem);
+	if (!waiting)
+		obscore_note("%s", problem);
 	PG_RETURN_NULL();
 }

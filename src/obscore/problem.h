@@ -14,6 +14,7 @@
 
 extern void obscore_note(const char *format,...) pg_attribute_printf(1, 2);
 extern void obscore_problems_forget(void);
+extern void obscore_problems_wait(void);
 extern void obscore_problems_begin(Tuplestorestate *rows, TupleDesc desc);
 extern void obscore_problems_end(void);
 

@@ -4,7 +4,9 @@
  *	  Keeps an ObsCore table of a Tiled catalog's nodes.
  *
  * Every event is reduced to the nodes that it is about; their rows are made again
- * by the query that defines the table.
+ * by the query that defines the table.  A node with its data source and its asset
+ * is three events.  register_nodes() leaves them out, and has the rows made when all
+ * is there (see writer.h).
  *
  * Two who do so for one node do it one after the other, and the second sees what
  * the first has done.  A node's row in the catalog is what they meet at: who
@@ -19,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,6 +29,7 @@
 
 #include "core/query.h"
 #include "obscore/plain.h"
+#include "obscore/problem.h"
 #include "obscore/statements.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
@@ -69,28 +73,107 @@ updated_nodes(const ObscoreTiled *tiled)
 }
 
 static char *
-touched_nodes(const Obscore *obscore, const TriggerData *trigdata)
+touched_nodes(const Obscore *obscore, Oid relid, ObscoreChange change)
 {
 	const ObscoreTiled *tiled = obscore->tiled;
-	Oid			relid = RelationGetRelid(trigdata->tg_relation);
-	bool		updated = trigdata->tg_oldtable != NULL && trigdata->tg_newtable != NULL;
+	const char *const changed[N_CHANGES] = {OBSCORE_NEW, "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")", OBSCORE_OLD};
 
-	if (relid == tiled->nodes && updated)
+	if (relid == tiled->nodes && change == CHANGE_UPDATE)
 		return updated_nodes(tiled);
-	if (relid == tiled->nodes && trigdata->tg_newtable != NULL)
+	if (relid == tiled->nodes && change == CHANGE_INSERT)
 		return psprintf("%s WHERE %s", nodes_of(tiled, relid, OBSCORE_NEW), obscore_tiled_filter(obscore, "c"));
-	return nodes_of(tiled, relid, updated ? "(SELECT * FROM " OBSCORE_OLD " UNION ALL SELECT * FROM " OBSCORE_NEW ")" :
-					trigdata->tg_newtable != NULL ? OBSCORE_NEW : OBSCORE_OLD);
+	return nodes_of(tiled, relid, changed[change]);
+}
+
+/* ------------------------------------------------------------- kept statements */
+
+/* A plan that is kept and still good, or NULL. */
+static SPIPlanPtr
+good_plan(SPIPlanPtr *plan)
+{
+	SPIPlanPtr	old = *plan;
+
+	if (old == NULL || SPI_plan_is_valid(old))
+		return old;
+	*plan = NULL;
+	SPI_freeplan(old);
+	return NULL;
+}
+
+static SPIPlanPtr
+keep_plan(SPIPlanPtr *plan, const char *text)
+{
+	SPIPlanPtr	made = query_prepare(text, 0, NULL);
+
+	SPI_keepplan(made);
+	*plan = made;
+	return made;
+}
+
+/* The plan of a statement, made where there is none and kept. */
+static SPIPlanPtr
+kept_plan(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
+{
+	SPIPlanPtr	kept = good_plan(plan);
+	StringInfoData text;
+
+	if (kept != NULL)
+		return kept;
+	initStringInfo(&text);
+	write_text(&text, obscore);
+	return keep_plan(plan, text.data);
 }
 
 /*
- * Keeps the assets that nodes have got from being changed.
+ * Executes a statement whose plan is kept.  Returns the number of rows, which are
+ * in SPI_tuptable.
  */
-static void
-lock_assets(const ObscoreTiled *tiled)
+static uint64
+execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
 {
-	query_execute_once(psprintf("SELECT FROM %s t WHERE t.id OPERATOR(pg_catalog.=) ANY (SELECT c.asset_id FROM " OBSCORE_NEW " c) ORDER BY t.id FOR SHARE OF t",
-								query_relation(tiled->assets)));
+	SPI_tuptable = NULL;
+	query_execute_latest(kept_plan(plan, obscore, write_text), NULL, true);
+	return SPI_processed;
+}
+
+static ObscoreTiledSource
+source_of(const ObscoreTiled *tiled, Oid relid)
+{
+	return relid == tiled->nodes ? TILED_NODES : relid == tiled->data_sources ? TILED_DATA_SOURCES :
+		relid == tiled->association ? TILED_ASSOCIATION : TILED_ASSETS;
+}
+
+/* A query for nodes, as obscore_touch_nodes() takes it. */
+static char *
+with_keys(const char *nodes)
+{
+	return psprintf("SELECT DISTINCT i.id, catreg.obscore_node_key(i.id) AS key FROM (%s) i (id)", nodes);
+}
+
+static SPIPlanPtr
+touched_plan(const Obscore *obscore, Oid relid, ObscoreChange change)
+{
+	SPIPlanPtr *plan = &obscore->tiled->touched[source_of(obscore->tiled, relid)][change];
+	SPIPlanPtr	kept = good_plan(plan);
+
+	return kept != NULL ? kept : keep_plan(plan, with_keys(touched_nodes(obscore, relid, change)));
+}
+
+/* ----------------------------------------------------------------------- locks */
+
+/* Locks assets, which a query finds. */
+static char *
+asset_locks(const ObscoreTiled *tiled, const char *assets)
+{
+	return psprintf("SELECT FROM %s t WHERE t.id OPERATOR(pg_catalog.=) ANY (%s) ORDER BY t.id FOR SHARE OF t",
+					query_relation(tiled->assets), assets);
+}
+
+/* Keeps the assets that nodes have got from being changed. */
+static void
+write_lock_assets(StringInfo text, const Obscore *obscore)
+{
+	appendStringInfoString(text, asset_locks(obscore->tiled, "SELECT c.asset_id FROM " OBSCORE_NEW " c"));
 }
 
 /* What a query has found, whose one column is an integer. */
@@ -121,7 +204,7 @@ write_lock_above(StringInfo text, const ObscoreTiled *tiled, const char *contain
  * it is looked again, until those found are those locked.
  */
 static void
-lock_containers(SPIPlanPtr plan)
+lock_containers(SPIPlanPtr plan, Datum *values)
 {
 	List	   *before;
 	List	   *found = NIL;
@@ -130,7 +213,7 @@ lock_containers(SPIPlanPtr plan)
 	{
 		before = found;
 		SPI_tuptable = NULL;
-		query_execute_latest(plan, NULL, false);
+		query_execute_latest(plan, values, false);
 		found = found_ids();
 	} while (!equal(before, found));
 }
@@ -150,8 +233,22 @@ lock_left(const ObscoreTiled *tiled, bool updated)
 											" WHERE NOT EXISTS (SELECT FROM " OBSCORE_NEW " n WHERE n.id OPERATOR(pg_catalog.=) o.id"
 											" AND " SAME_PARENT("n", "o") ")"));
 	plan = query_prepare(text.data, 0, NULL);
-	lock_containers(plan);
+	lock_containers(plan, NULL);
 	SPI_freeplan(plan);
+}
+
+/* ---------------------------------------------------------------------- events */
+
+/*
+ * What has to be done about the nodes that an event is about.  Which nodes have rows
+ * depends on nodes alone; new ones have none yet, and deleted ones get none.
+ */
+static int
+deeds_of(ObscoreTiledSource source, ObscoreChange change)
+{
+	if (source != TILED_NODES)
+		return TILED_LOCK | TILED_LOCK_ABOVE | TILED_PUT;
+	return change == CHANGE_DELETE ? TILED_REMOVE : TILED_LOCK_ABOVE | TILED_PUT | (change == CHANGE_UPDATE ? TILED_REMOVE : 0);
 }
 
 /*
@@ -160,9 +257,9 @@ lock_left(const ObscoreTiled *tiled, bool updated)
  * the table's owner in force.
  */
 void
-obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata)
+obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata, ObscoreChange change, bool replicated)
 {
-	const ObscoreTiled *tiled = obscore->tiled;
+	ObscoreTiled *tiled = obscore->tiled;
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
 	ObscoreCounts counts = {0};
 	int			level;
@@ -174,14 +271,66 @@ obscore_tiled_event(const Obscore *obscore, const TriggerData *trigdata)
 		obscore_refresh(obscore, &counts);
 		return;
 	}
-	level = query_by_index(true);
-	if (relid == tiled->association && trigdata->tg_newtable != NULL)
-		lock_assets(tiled);
-	if (relid == tiled->nodes && tiled->needs_path && trigdata->tg_oldtable != NULL)
-		lock_left(tiled, trigdata->tg_newtable != NULL);
-	obscore_touch_nodes(obscore,
-						psprintf("SELECT i.id, catreg.obscore_node_key(i.id) FROM (%s) i (id)", touched_nodes(obscore, trigdata)),
-						relid != tiled->nodes, &counts);
+	level = obscore_tiled_by_key();
+	if (relid == tiled->association && change != CHANGE_DELETE)
+		execute_kept(&tiled->lock_assets, obscore, write_lock_assets);
+	if (relid == tiled->nodes && tiled->needs_path && change != CHANGE_INSERT)
+		lock_left(tiled, change == CHANGE_UPDATE);
+
+	/* a data source comes after its node, and an asset after that */
+	if (!replicated && change == CHANGE_INSERT && relid != tiled->association)
+		obscore_problems_wait();
+	obscore_touch_nodes(obscore, touched_plan(obscore, relid, change), NULL, deeds_of(source_of(tiled, relid), change), &counts);
+	obscore_problems_forget();
+	query_settings_back(level);
+}
+
+/* Locks what the new nodes lead to, as their events would have done. */
+static void
+lock_registered(const ObscoreTiled *tiled, const ObscoreRegistered *registered)
+{
+	Oid			type = INT4ARRAYOID;
+	Datum		values[] = {registered->assets};
+	SPIPlanPtr	plan;
+
+	if (OidIsValid(tiled->assets) && ARR_NDIM(DatumGetArrayTypeP(registered->assets)) > 0)
+	{
+		plan = query_prepare(asset_locks(tiled, "$1"), 1, &type);
+		query_execute_latest(plan, values, false);
+		SPI_freeplan(plan);
+	}
+	if (tiled->needs_path)
+	{
+		StringInfoData text;
+
+		initStringInfo(&text);
+		write_lock_above(&text, tiled, "SELECT c.id FROM pg_catalog.unnest($1) c (id)");
+		values[0] = registered->containers;
+		plan = query_prepare(text.data, 1, &type);
+		lock_containers(plan, values);
+		SPI_freeplan(plan);
+	}
+}
+
+/*
+ * Makes the rows of the nodes that register_nodes() has written, together with all
+ * that belongs to them.  SPI must be connected, with the rights of the table's owner
+ * in force.
+ */
+void
+obscore_tiled_registered(const Obscore *obscore, const ObscoreRegistered *registered)
+{
+	Oid			type = INT4ARRAYOID;
+	Datum		values[] = {registered->nodes};
+	ObscoreCounts counts = {0};
+	int			level = obscore_tiled_by_key();
+	SPIPlanPtr	plan;
+
+	lock_registered(obscore->tiled, registered);
+	plan = query_prepare(with_keys(psprintf("SELECT n.id FROM %s n WHERE n.id OPERATOR(pg_catalog.=) ANY ($1) AND %s",
+											query_relation(obscore->tiled->nodes), obscore_tiled_filter(obscore, "n"))), 1, &type);
+	obscore_touch_nodes(obscore, plan, values, TILED_PUT, &counts);
+	SPI_freeplan(plan);
 	query_settings_back(level);
 }
 
@@ -245,65 +394,11 @@ write_remove(StringInfo text, const Obscore *obscore)
 	appendStringInfoChar(text, ')');
 }
 
-/* The plan of a statement, made where there is none and kept. */
-static SPIPlanPtr
-kept_plan(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
+static void
+put_rows(const Obscore *obscore, ObscoreCounts *counts)
 {
-	if (*plan != NULL && !SPI_plan_is_valid(*plan))
-	{
-		SPIPlanPtr	old = *plan;
+	uint64		n = execute_kept(&obscore->tiled->put, obscore, write_put);
 
-		*plan = NULL;
-		SPI_freeplan(old);
-	}
-	if (*plan == NULL)
-	{
-		StringInfoData text;
-		SPIPlanPtr	made;
-
-		initStringInfo(&text);
-		write_text(&text, obscore);
-		made = query_prepare(text.data, 0, NULL);
-		SPI_keepplan(made);
-		*plan = made;
-	}
-	return *plan;
-}
-
-/*
- * Executes a statement whose plan is kept.  Returns the number of rows, which are
- * in SPI_tuptable.
- */
-static uint64
-execute_kept(SPIPlanPtr *plan, const Obscore *obscore, void (*write_text) (StringInfo text, const Obscore *obscore))
-{
-	SPI_tuptable = NULL;
-	query_execute_latest(kept_plan(plan, obscore, write_text), NULL, true);
-	return SPI_processed;
-}
-
-/*
- * Makes the rows of the nodes OBSCORE_NODES as they should be.  lock: they are not
- * the statement's own, which has locked them.
- */
-void
-obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
-{
-	ObscoreTiled *tiled = obscore->tiled;
-	int			level = query_by_index(true);
-	uint64		n;
-
-	if (lock)
-		execute_kept(&tiled->lock, obscore, write_lock_nodes);
-	if (tiled->needs_path)
-		lock_containers(kept_plan(&tiled->lock_above, obscore, write_lock_containers));
-	if (obscore->plain)
-	{
-		query_settings_back(level);
-		apply_plain(obscore, counts);
-		return;
-	}
-	n = execute_kept(&tiled->put, obscore, write_put);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
@@ -312,16 +407,45 @@ obscore_tiled_apply(const Obscore *obscore, bool lock, ObscoreCounts *counts)
 		*(inserted ? &counts->inserted : &counts->updated) += 1;
 	}
 	SPI_freetuptable(SPI_tuptable);
-	counts->deleted += execute_kept(&tiled->remove, obscore, write_remove);
+}
+
+/*
+ * Makes the rows of the nodes OBSCORE_NODES as they should be, as far as the deeds
+ * go, which are bits of ObscoreTiledDeeds.
+ */
+void
+obscore_tiled_apply(const Obscore *obscore, int deeds, ObscoreCounts *counts)
+{
+	ObscoreTiled *tiled = obscore->tiled;
+	int			level = obscore_tiled_by_key();
+
+	if (deeds & TILED_LOCK)
+		execute_kept(&tiled->lock, obscore, write_lock_nodes);
+	if ((deeds & TILED_LOCK_ABOVE) && tiled->needs_path)
+		lock_containers(kept_plan(&tiled->lock_above, obscore, write_lock_containers), NULL);
+	if (obscore->plain)
+	{
+		query_settings_back(level);
+		apply_plain(obscore, counts);
+		return;
+	}
+	if (deeds & TILED_PUT)
+		put_rows(obscore, counts);
+	if (deeds & TILED_REMOVE)
+		counts->deleted += execute_kept(&tiled->remove, obscore, write_remove);
 	query_settings_back(level);
 }
 
 void
 obscore_tiled_free_plans(ObscoreTiled *tiled)
 {
-	SPIPlanPtr	plans[] = {tiled->lock, tiled->lock_above, tiled->put, tiled->remove};
+	SPIPlanPtr	plans[] = {tiled->lock_assets, tiled->lock, tiled->lock_above, tiled->put, tiled->remove};
 
 	for (int i = 0; i < lengthof(plans); i++)
 		if (plans[i] != NULL)
 			SPI_freeplan(plans[i]);
+	for (int source = 0; source < N_TILED_SOURCES; source++)
+		for (int change = 0; change < N_CHANGES; change++)
+			if (tiled->touched[source][change] != NULL)
+				SPI_freeplan(tiled->touched[source][change]);
 }

@@ -363,6 +363,22 @@ obscore_tiled_is_about(const ObscoreTiled *tiled, Oid relid)
 
 /* ----------------------------------------------------------------- queries */
 
+/*
+ * Has the planner find what rows are made of by their keys, whatever it knows of
+ * the tables, until query_settings_back() with what is returned.  Tiled has other
+ * indexes that begin with a data source's id, which it would take for its node.
+ */
+int
+obscore_tiled_by_key(void)
+{
+	int			level = query_by_index(true);
+
+	query_set("catreg.plan_by_key", "on");
+	/* a key leads to a row or a few */
+	query_set("enable_bitmapscan", "off");
+	return level;
+}
+
 /* Nodes with a name among their specs. */
 static void
 write_specs(StringInfo text, const ObscoreTiledConfig *config, const char *alias)
@@ -416,21 +432,30 @@ write_path(StringInfo text, const ObscoreTiled *tiled)
 					 query_relation(tiled->nodes), TILED_ROOT);
 }
 
+/*
+ * The data sources of n.  OFFSET: they are few, and to be found by their node; the
+ * planner would read all of them for the sake of their order.
+ */
+static char *
+sources_of_n(const ObscoreTiled *tiled)
+{
+	return psprintf("(SELECT y.id, y.mimetype FROM %s y WHERE y.node_id OPERATOR(pg_catalog.=) n.id OFFSET 0)", query_relation(tiled->data_sources));
+}
+
 static void
 write_assets(StringInfo text, const ObscoreTiled *tiled)
 {
-	const char *sources = query_relation(tiled->data_sources);
+	const char *sources = sources_of_n(tiled);
 	const char *association = query_relation(tiled->association);
 	const char *assets = query_relation(tiled->assets);
 
 	appendStringInfo(text, "\nLEFT JOIN LATERAL (SELECT s.mimetype::pg_catalog.text AS mimetype, t.data_uri::pg_catalog.text AS data_uri "
 					 "FROM %s s LEFT JOIN %s x ON x.data_source_id OPERATOR(pg_catalog.=) s.id "
 					 "LEFT JOIN %s t ON t.id OPERATOR(pg_catalog.=) x.asset_id "
-					 "WHERE s.node_id OPERATOR(pg_catalog.=) n.id ORDER BY s.id, x.num NULLS FIRST, t.id LIMIT 1) AS a ON true",
+					 "ORDER BY s.id, x.num NULLS FIRST, t.id LIMIT 1) AS a ON true",
 					 sources, association, assets);
 	appendStringInfo(text, "\nCROSS JOIN LATERAL (SELECT pg_catalog.ceil(pg_catalog.sum(t.size) OPERATOR(pg_catalog./) 1000)::pg_catalog.int8 AS kilobytes "
-					 "FROM %s t WHERE t.id OPERATOR(pg_catalog.=) ANY (SELECT x.asset_id FROM %s s JOIN %s x ON x.data_source_id OPERATOR(pg_catalog.=) s.id "
-					 "WHERE s.node_id OPERATOR(pg_catalog.=) n.id)) AS z",
+					 "FROM %s t WHERE t.id OPERATOR(pg_catalog.=) ANY (SELECT x.asset_id FROM %s s JOIN %s x ON x.data_source_id OPERATOR(pg_catalog.=) s.id)) AS z",
 					 assets, sources, association);
 }
 

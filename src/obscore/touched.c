@@ -35,7 +35,7 @@ typedef struct Batches
  * The query reads what is committed now, and what this transaction has done.
  */
 static void
-begin_batches(Batches *batches, const char *name, const char *query)
+begin_planned(Batches *batches, const char *name, SPIPlanPtr plan, Datum *values)
 {
 	int			level;
 
@@ -43,11 +43,23 @@ begin_batches(Batches *batches, const char *name, const char *query)
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	level = query_jit_off();
-	batches->portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
+	batches->portal = SPI_cursor_open(NULL, plan, values, NULL, true);
 	query_settings_back(level);
 	PopActiveSnapshot();
 	batches->desc = CreateTupleDescCopy(batches->portal->tupDesc);
 	batches->rows = NULL;
+}
+
+/* The same for a query that is used once. */
+static void
+begin_batches(Batches *batches, const char *name, const char *query)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
+	begin_planned(batches, name, plan, NULL);
+	SPI_freeplan(plan);
 }
 
 /* Makes the next rows known by the name.  Returns how many they are. */
@@ -135,16 +147,16 @@ obscore_touch_any(const Obscore *obscore, const char *query, ObscoreCounts *coun
 }
 
 /*
- * The same for the nodes of a Tiled catalog that a query finds, as (id, key), be
- * they there or not; lock: see obscore_tiled_apply().
+ * The same for the nodes of a Tiled catalog that a query finds, as (id, key), each
+ * once, be they there or not; deeds: see obscore_tiled_apply().
  */
 void
-obscore_touch_nodes(const Obscore *obscore, const char *query, bool lock, ObscoreCounts *counts)
+obscore_touch_nodes(const Obscore *obscore, SPIPlanPtr query, Datum *values, int deeds, ObscoreCounts *counts)
 {
 	Batches		batches;
 
-	begin_batches(&batches, OBSCORE_NODES, psprintf("SELECT DISTINCT i.id, i.key FROM (%s) i (id, key)", query));
+	begin_planned(&batches, OBSCORE_NODES, query, values);
 	while (next_batch(&batches) > 0)
-		obscore_tiled_apply(obscore, lock, counts);
+		obscore_tiled_apply(obscore, deeds, counts);
 	SPI_cursor_close(batches.portal);
 }

@@ -53,6 +53,7 @@ typedef struct Event
 	bool		again;			/* rows of other keys were in the way */
 	bool		replicated;		/* the changes of several statements, some of which
 								 * may have undone others */
+	const ObscoreRegistered *registered;	/* or NULL */
 } Event;
 
 typedef void (*Action) (const Obscore *obscore, Event *event);
@@ -175,7 +176,7 @@ apply_event(const Obscore *obscore, Event *event)
 
 	if (obscore->tiled != NULL)
 	{
-		obscore_tiled_event(obscore, trigdata);
+		obscore_tiled_event(obscore, trigdata, kind_of_change(trigdata->tg_event), event->replicated);
 		return;
 	}
 
@@ -201,6 +202,13 @@ apply_event(const Obscore *obscore, Event *event)
 	obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	foreach(cell, obscore->selects)
 		obscore_apply_change(obscore, lfirst(cell), relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+}
+
+static void
+apply_registered(const Obscore *obscore, Event *event)
+{
+	if (obscore->tiled != NULL)
+		obscore_tiled_registered(obscore, event->registered);
 }
 
 static void
@@ -282,15 +290,14 @@ do_safely(Oid table, Action action, Event *event)
 }
 
 static void
-do_for_all(Action action, Event *event)
+do_for_all(Oid relid, Action action, Event *event)
 {
-	Relation	rel = event->trigdata->tg_relation;
 	ListCell   *cell;
 
 	obscore_hold();
-	foreach(cell, obscore_of_registry(RelationGetNamespace(rel)))
+	foreach(cell, obscore_of_registry(get_rel_namespace(relid)))
 		if (!obscore_lock_writer(lfirst_oid(cell)) ||
-			obscore_may_be_about(lfirst_oid(cell), RelationGetRelid(rel)))
+			obscore_may_be_about(lfirst_oid(cell), relid))
 			do_safely(lfirst_oid(cell), action, event);
 	obscore_release();
 }
@@ -353,9 +360,9 @@ dataset_types_changed(Event *event)
 	CacheInvalidateRelcache(event->trigdata->tg_relation);
 	CommandCounterIncrement();
 	if (event->trigdata->tg_newtable != NULL)
-		do_for_all(add_triggers, event);
+		do_for_all(RelationGetRelid(event->trigdata->tg_relation), add_triggers, event);
 	if (!TRIGGER_FIRED_BY_INSERT(event->trigdata->tg_event))
-		do_for_all(apply_event, event);
+		do_for_all(RelationGetRelid(event->trigdata->tg_relation), apply_event, event);
 }
 
 static bool
@@ -384,7 +391,7 @@ table_changed(Event *event)
 	/* what is known of collections is not true any more, here or elsewhere */
 	if (makes_paths(RelationGetRelationName(rel)))
 		CacheInvalidateRelcache(rel);
-	do_for_all(apply_event, event);
+	do_for_all(RelationGetRelid(rel), apply_event, event);
 }
 
 static bool
@@ -425,6 +432,27 @@ maintain_obscore(PG_FUNCTION_ARGS)
 
 	table_changed(&call);
 	return PointerGetDatum(NULL);
+}
+
+bool
+obscore_is_trigger(const Trigger *trigger)
+{
+	FmgrInfo	function;
+
+	fmgr_info(trigger->tgfoid, &function);
+	return function.fn_addr == maintain_obscore;
+}
+
+/*
+ * register_nodes() has written into a Tiled catalog without calling the triggers.
+ */
+void
+obscore_nodes_registered(const ObscoreRegistered *registered)
+{
+	Event		event = {.context = CurrentMemoryContext,.registered = registered};
+
+	AcceptInvalidationMessages();
+	do_for_all(registered->nodes_table, apply_registered, &event);
 }
 
 /*

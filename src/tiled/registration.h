@@ -152,6 +152,7 @@ typedef struct Registration
 	Reference **row_tags;		/* of all rows, one after the other */
 	int64		n_row_tags;
 	int64		allocated_row_tags;
+	bool		publish;		/* were ObsCore's triggers left out? */
 } Registration;
 
 /* batch.c */

@@ -24,9 +24,11 @@
 #include "utils/rel.h"
 
 #include "closure/closure.h"
+#include "core/ids.h"
 #include "core/progress.h"
 #include "core/query.h"
 #include "core/writer.h"
+#include "obscore/tiled.h"
 #include "tiled/registration.h"
 #include "tiled/tiled_triggers.h"
 
@@ -41,7 +43,7 @@ typedef struct Table
 } Table;
 
 static void
-table_begin(Table *table, Oid relid, int n_columns, const char *const *names,
+table_begin(Registration *registration, Table *table, Oid relid, int n_columns, const char *const *names,
 			int n_keys, const WriterKey *keys)
 {
 	WriterTarget target = {.n_columns = n_columns,.n_keys = n_keys,.keys = keys};
@@ -53,6 +55,7 @@ table_begin(Table *table, Oid relid, int n_columns, const char *const *names,
 	target.columns = table->columns;
 	target.in_order = true;
 	target.handles = tiled_trigger_is_known;
+	target.handles_arg = &registration->publish;
 	table->writer = writer_begin(&target);
 }
 
@@ -77,7 +80,7 @@ store_structures(Registration *registration)
 	Table		table;
 	Datum		values[2];
 
-	table_begin(&table, registration->layout.structures, lengthof(names), names, 0, NULL);
+	table_begin(registration, &table, registration->layout.structures, lengthof(names), names, 0, NULL);
 	for (int64 i = 0; i < intern_count(structures); i++)
 	{
 		StructureEntry *entry = intern_entry(structures, i);
@@ -101,7 +104,7 @@ store_new_assets(Registration *registration)
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	table_begin(&table, registration->layout.assets, lengthof(names), names, 0, NULL);
+	table_begin(registration, &table, registration->layout.assets, lengthof(names), names, 0, NULL);
 	for (int64 i = 0; i < intern_count(assets); i++)
 	{
 		AssetEntry *entry = intern_entry(assets, i);
@@ -214,7 +217,7 @@ store_nodes(Registration *registration)
 	Datum		values[7];
 	bool		fast;
 
-	table_begin(&table, nodes, registration->layout.has_access_blob ? 7 : 6, names, 1, &key);
+	table_begin(registration, &table, nodes, registration->layout.has_access_blob ? 7 : 6, names, 1, &key);
 	fast = writer_is_fast(table.writer);
 	new_nodes_init(&new_nodes);
 	tuplestore_rescan(registration->store);
@@ -265,7 +268,7 @@ store_data_sources(Registration *registration, int64 *ids)
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
-	table_begin(&table, relid, lengthof(names), names, 2, keys);
+	table_begin(registration, &table, relid, lengthof(names), names, 2, keys);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
 		BatchRow   *row = &registration->rows[i];
@@ -313,7 +316,7 @@ store_associations(Registration *registration, const int64 *source_ids)
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	table_begin(&table, relid, lengthof(names), names, 2, keys);
+	table_begin(registration, &table, relid, lengthof(names), names, 2, keys);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
 		BatchRow   *row = &registration->rows[i];
@@ -353,7 +356,7 @@ store_tags(Registration *registration)
 	keys[0].references = registration->layout.nodes;
 	keys[1].column = get_attnum(relid, "tag_id");
 	keys[1].references = registration->layout.access_tags;
-	table_begin(&table, relid, registration->layout.node_tags_have_parent ? 3 : 2, names, 2, keys);
+	table_begin(registration, &table, relid, registration->layout.node_tags_have_parent ? 3 : 2, names, 2, keys);
 	for (int64 i = 0; i < registration->n_rows; i++)
 	{
 		BatchRow   *row = &registration->rows[i];
@@ -430,6 +433,49 @@ replace_nodes(Registration *registration)
 }
 
 /*
+ * Has the rows of ObsCore tables made, each once, now that all that they are made
+ * of is there.
+ */
+static void
+publish_nodes(Registration *registration)
+{
+	InternTable *entries = registration->sources.assets;
+	IdList		nodes;
+	IdList		containers;
+	IdList		assets;
+	ObscoreRegistered registered = {.nodes_table = registration->layout.nodes};
+
+	id_list_init(&nodes);
+	id_list_init(&containers);
+	id_list_init(&assets);
+	for (int64 i = 0; i < registration->n_rows; i++)
+	{
+		const PathEntry *entry = registration->rows[i].entry;
+
+		if (registration->rows[i].status != NODE_INSERTED)
+			continue;
+		id_list_add(&nodes, entry->id);
+
+		/* siblings mostly come together */
+		if (entry->parent->known && (containers.n == 0 || containers.ids[containers.n - 1] != entry->parent->id))
+			id_list_add(&containers, entry->parent->id);
+	}
+	if (nodes.n == 0)
+		return;
+	for (int64 i = 0; i < intern_count(entries); i++)
+	{
+		const AssetEntry *entry = intern_entry(entries, i);
+
+		if (entry->reference.needed && entry->reference.known)
+			id_list_add(&assets, entry->reference.id);
+	}
+	registered.nodes = id_list_array(&nodes, INT4OID);
+	registered.containers = id_list_array(&containers, INT4OID);
+	registered.assets = id_list_array(&assets, INT4OID);
+	obscore_nodes_registered(&registered);
+}
+
+/*
  * Numbers the new nodes, in the order of the batch.
  */
 static void
@@ -454,6 +500,7 @@ store_batch(Registration *registration)
 											 MCXT_ALLOC_HUGE);
 	bool		progress = progress_begin(registration->layout.nodes);
 
+	registration->publish = false;
 	store_structures(registration);
 	store_new_assets(registration);
 	update_asset_sizes(registration);
@@ -462,6 +509,8 @@ store_batch(Registration *registration)
 	store_data_sources(registration, source_ids);
 	store_associations(registration, source_ids);
 	store_tags(registration);
+	if (registration->publish)
+		publish_nodes(registration);
 	if (registration->on_conflict == ON_CONFLICT_REPLACE)
 		replace_nodes(registration);
 	progress_end(progress);

@@ -19,6 +19,7 @@
 #include "utils/syscache.h"
 
 #include "closure/closure.h"
+#include "obscore/tiled.h"
 #include "tiled/tiled_triggers.h"
 
 #define MD5_TEXT_SIZE 33
@@ -66,11 +67,11 @@ digest_function(const char *text, char *digest)
 }
 
 /*
- * Is this a trigger whose work registration does: catreg's own on nodes, or
- * one of Tiled's checks?  For WriterTarget.handles.
+ * Is this a trigger whose work registration does: the closure's on nodes, ObsCore's,
+ * which sets *left_out, or one of Tiled's checks?  For WriterTarget.handles.
  */
 bool
-tiled_trigger_is_known(const Trigger *trigger, void *arg)
+tiled_trigger_is_known(const Trigger *trigger, void *left_out)
 {
 	HeapTuple	tuple;
 	const char *name;
@@ -81,6 +82,11 @@ tiled_trigger_is_known(const Trigger *trigger, void *arg)
 
 	if (closure_is_trigger(trigger))
 		return true;
+	if (obscore_is_trigger(trigger))
+	{
+		*(bool *) left_out = true;
+		return true;
+	}
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
 	if (!HeapTupleIsValid(tuple))
 		return false;

@@ -10,6 +10,6 @@
 
 #include "commands/trigger.h"
 
-extern bool tiled_trigger_is_known(const Trigger *trigger, void *arg);
+extern bool tiled_trigger_is_known(const Trigger *trigger, void *left_out);
 
 #endif							/* CATREG_TILED_TRIGGERS_H */

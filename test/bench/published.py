@@ -1,4 +1,4 @@
-"""What an ObsCore table of a Tiled catalog costs those who write the catalog.
+"""What an ObsCore table of a Tiled catalog costs those who write the catalog, and who makes it.
 
 Rows are made of scans, one node in twelve, of their metadata alone, or with their
 paths, or with the files of the arrays, which then are the nodes.
@@ -6,6 +6,7 @@ paths, or with the files of the arrays, which then are the nodes.
 
 import json
 import os
+import statistics
 
 import harness
 import registration
@@ -79,6 +80,38 @@ def run(options):
             (way, harness.spread([pair[0].cpu for pair in pairs]), harness.spread([pair[1].cpu / inserts * 1000 for pair in pairs], 3))
             for way, pairs in results.items()
         ],
+    )
+    unpublished, published = (
+        [pair[0].cpu for pair in results[way]] for way in ("no ObsCore table", "one of arrays, with their paths and files")
+    )
+    harness.say()
+    harness.say(f"register_nodes with a table of arrays / with none: {harness.ratio(statistics.median(published), statistics.median(unpublished))}")
+    made_later(options, work)
+
+
+def made_later(options, work):
+    "create_obscore when all nodes are there."
+
+    def measure(way):
+        with harness.copy(ATTACHED) as database, harness.Session(database) as session:
+            for statement in (registration.BATCH, *work.copy("batch"), registration.REGISTER):
+                session.run(statement)
+            costs = []
+            for preparation in ("", "VACUUM ANALYZE"):
+                if preparation:
+                    session.run(preparation)
+                with harness.Cost(session) as cost:
+                    session.run(f"SELECT catreg.create_obscore('{json.dumps(WAYS[way])}')")
+                costs.append(cost)
+                check(session, work, 0, WAYS[way] is FILES)
+                session.run("SELECT catreg.drop_obscore('obscore')")
+        return costs
+
+    results = harness.rounds(options, [way for way in WAYS if WAYS[way]], measure)
+    harness.heading(f"create_obscore for {work.counts['nodes']:,} nodes that are there")
+    harness.table(
+        ["the table", "never analyzed: backend CPU s", "analyzed"],
+        [(way, *(harness.spread([costs[i].cpu for costs in all_costs]) for i in range(2))) for way, all_costs in results.items()],
     )
 
 

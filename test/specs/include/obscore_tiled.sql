@@ -14,3 +14,8 @@ SELECT catreg.create_obscore('{"source": "tiled", "nodes": {"specs": ["Run"]},
     "columns": {"obs_id": {"node": "path"}, "access_url": {"node": "data_uri", "optional": true},
                 "access_format": {"node": "mimetype"}, "access_estsize": {"node": "size", "optional": true}},
     "extra_columns": {"a": {"metadata": "a", "type": "int"}}}', name => 'published');
+-- a node below low, that shares the asset, of whose size it says nothing
+SELECT spec.batch('shares', '', 'top/middle/low/new file:///x 3');
+UPDATE spec.shares SET specs = '[{"name": "Run"}]', metadata = '{"a": 1}',
+    data_sources = (SELECT jsonb_agg(jsonb_set(s, '{assets}', (SELECT jsonb_agg(a - 'size') FROM jsonb_array_elements(s -> 'assets') a)))
+                    FROM jsonb_array_elements(data_sources::jsonb) s)::json;
