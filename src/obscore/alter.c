@@ -228,6 +228,19 @@ copy_rows(const Obscore *obscore, const ObscoreSelect *select, const Obscore *ol
 	obscore_write_rows(obscore, text.data, true);
 }
 
+/*
+ * Tags of rows that are not there.  In a find-first table one of another dataset may be:
+ * where somebody has put or removed one since they were copied.
+ */
+static char *
+tags_without_row(const Obscore *obscore, const ObscoreSelect *select)
+{
+	return psprintf("(SELECT * FROM %s y WHERE NOT EXISTS (SELECT FROM %s n WHERE n.%s OPERATOR(pg_catalog.=) %s))",
+					query_relation(select->type->tags), query_relation(obscore->table),
+					obscore->find_first ? "registry_data_id" : "registry_dataset_id",
+					obscore->find_first ? obscore_data_id_of(select, "y") : "y.dataset_id");
+}
+
 /* Makes the rows that are not there; all of them, if there are none. */
 static void
 make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
@@ -240,11 +253,25 @@ make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
 		return;
 	}
 	initStringInfo(&text);
-	obscore_write_select(&text, obscore, select,
-						 !some_there ? NULL :
-						 psprintf("(SELECT * FROM %s y WHERE NOT EXISTS (SELECT FROM %s n WHERE n.registry_dataset_id OPERATOR(pg_catalog.=) y.dataset_id))",
-								  query_relation(select->type->tags), query_relation(obscore->table)));
+	obscore_write_select(&text, obscore, select, some_there ? tags_without_row(obscore, select) : NULL);
 	obscore_write_rows(obscore, text.data, true);
+}
+
+static void
+fill_from(const Obscore *obscore, const Obscore *old)
+{
+	int			level = query_jit_off();
+	ListCell   *cell;
+
+	foreach(cell, obscore->selects)
+	{
+		bool		copied = is_unchanged(obscore, lfirst(cell), old);
+
+		if (copied)
+			copy_rows(obscore, lfirst(cell), old);
+		make_rows(obscore, lfirst(cell), copied);
+	}
+	query_settings_back(level);
 }
 
 PG_FUNCTION_INFO_V1(obscore_fill_from);
@@ -261,9 +288,7 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 {
 	const Obscore *obscore;
 	const Obscore *old;
-	ListCell   *cell;
 	QueryUser	before;
-	int			level;
 
 	obscore_problems_forget();
 	obscore_check_owner(PG_GETARG_OID(0));
@@ -274,17 +299,19 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	SPI_connect();
 	query_become(obscore->owner, &before);
 	if (obscore->find_first)
-		obscore_save_path(obscore);
-	level = query_jit_off();
-	foreach(cell, obscore->selects)
 	{
-		bool		copied = is_unchanged(obscore, lfirst(cell), old);
-
-		if (copied)
-			copy_rows(obscore, lfirst(cell), old);
-		make_rows(obscore, lfirst(cell), copied);
+		obscore_save_path(obscore);
+		obscore_go_by_saved_path(obscore->table);
 	}
-	query_settings_back(level);
+	PG_TRY();
+	{
+		fill_from(obscore, old);
+	}
+	PG_FINALLY();
+	{
+		obscore_go_by_saved_path(InvalidOid);
+	}
+	PG_END_TRY();
 	query_return(&before);
 	SPI_finish();
 	obscore_release();

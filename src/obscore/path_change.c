@@ -351,6 +351,25 @@ obscore_saved_path(const Obscore *obscore)
 }
 
 /*
+ * The search path that the rows follow; of its collections the keys.  SPI must be
+ * connected.
+ */
+SearchPath *
+obscore_saved_search_path(const Obscore *obscore)
+{
+	Keys		keys = stored_keys(obscore);
+	bool		by_name = search_path_key_type(obscore->registry) == TEXTOID;
+	SearchPath *path = palloc(sizeof(SearchPath));
+
+	path->n = keys.n;
+	path->collections = palloc_extended(sizeof(Collection) * Max(keys.n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < keys.n; i++)
+		path->collections[i].key = by_name ? CStringGetTextDatum(keys.keys[i]) :
+			Int64GetDatum(pg_strtoint64(keys.keys[i]));
+	return path;
+}
+
+/*
  * Did a collection count, by its key, when the rows were made?
  */
 bool
