@@ -381,7 +381,7 @@ def test_altered_while_chains_are_edited(repository):
 
         edits = [threads.submit(edit, run, -10 - n) for n, run in enumerate(RUNS)]
         try:
-            for number in range(30):
+            for number in range(12):
                 config = watched.tables["obscore_0"]
                 types = config["dataset_types"] | {"calexp": config["dataset_types"]["calexp"] | {"obs_id_fmt": str(number)}}
                 config = config | {"dataset_types": types}
