@@ -80,6 +80,17 @@ search_path_key_type(const Registry *registry)
 	return get_typlen(registry->collection_type) == -1 ? TEXTOID : INT8OID;
 }
 
+/*
+ * A Collection.key as text.
+ */
+char *
+search_path_key_text(const Registry *registry, Datum key)
+{
+	if (search_path_key_type(registry) == TEXTOID)
+		return TextDatumGetCString(key);
+	return psprintf(INT64_FORMAT, DatumGetInt64(key));
+}
+
 static const char *
 columns(const Registry *registry)
 {

@@ -43,6 +43,7 @@ extern SearchPath *search_path_match(const Registry *registry, const List *expre
 extern SearchPath *search_path_flatten(const Registry *registry, const List *expressions,
 									   SelectSnapshot snapshot);
 extern Oid	search_path_key_type(const Registry *registry);
+extern char *search_path_key_text(const Registry *registry, Datum key);
 extern int	search_path_compare_keys(Oid key_type, Datum a, Datum b);
 extern ArrayType *search_path_keys(const Registry *registry, const SearchPath *path);
 extern ArrayType *search_path_names(const SearchPath *path);

@@ -257,6 +257,23 @@ make_rows(const Obscore *obscore, const ObscoreSelect *select, bool some_there)
 	obscore_write_rows(obscore, text.data, true);
 }
 
+static void
+fill_from(const Obscore *obscore, const Obscore *old)
+{
+	int			level = query_jit_off();
+	ListCell   *cell;
+
+	foreach(cell, obscore->selects)
+	{
+		bool		copied = is_unchanged(obscore, lfirst(cell), old);
+
+		if (copied)
+			copy_rows(obscore, lfirst(cell), old);
+		make_rows(obscore, lfirst(cell), copied);
+	}
+	query_settings_back(level);
+}
+
 PG_FUNCTION_INFO_V1(obscore_fill_from);
 
 /*
@@ -271,9 +288,7 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 {
 	const Obscore *obscore;
 	const Obscore *old;
-	ListCell   *cell;
 	QueryUser	before;
-	int			level;
 
 	obscore_problems_forget();
 	obscore_check_owner(PG_GETARG_OID(0));
@@ -284,17 +299,19 @@ obscore_fill_from(PG_FUNCTION_ARGS)
 	SPI_connect();
 	query_become(obscore->owner, &before);
 	if (obscore->find_first)
-		obscore_save_path(obscore);
-	level = query_jit_off();
-	foreach(cell, obscore->selects)
 	{
-		bool		copied = is_unchanged(obscore, lfirst(cell), old);
-
-		if (copied)
-			copy_rows(obscore, lfirst(cell), old);
-		make_rows(obscore, lfirst(cell), copied);
+		obscore_save_path(obscore);
+		obscore_go_by_saved_path(obscore->table);
 	}
-	query_settings_back(level);
+	PG_TRY();
+	{
+		fill_from(obscore, old);
+	}
+	PG_FINALLY();
+	{
+		obscore_go_by_saved_path(InvalidOid);
+	}
+	PG_END_TRY();
 	query_return(&before);
 	SPI_finish();
 	obscore_release();

@@ -27,7 +27,7 @@ execute_if(bool written, const StringInfoData *text)
 
 /*
  * Waits for whoever puts datasets at this moment that the changed records are
- * about, or joins them to others by a combination's record.
+ * about, or joins them to others by a record.
  */
 static void
 lock_records(const Obscore *obscore, Oid relid, const char *changed, ObscoreChange change)
@@ -37,7 +37,7 @@ lock_records(const Obscore *obscore, Oid relid, const char *changed, ObscoreChan
 	StringInfoData text;
 
 	initStringInfo(&text);
-	obscore_write_record_locks(&text, obscore, relid, changed);
+	obscore_write_record_locks(&text, obscore, relid, changed, change == CHANGE_INSERT);
 	if (text.len > 0)
 		query_execute_once(text.data);
 	foreach(cell, obscore->selects)

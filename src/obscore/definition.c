@@ -105,8 +105,9 @@ static CommandId followed_at = InvalidCommandId;
 
 /*
  * What has been undone, or left to another backend to commit, may have made rows follow a
- * path; and collections that are not there now may be remembered: none of it is
- * told by a message where they were new.
+ * path; and collections that are not there now, or a path that is none, may be
+ * remembered: none of it is told by a message where they were new, or where the
+ * statement has failed before it could send one.
  */
 static void
 forget_undone(void)
@@ -119,7 +120,7 @@ forget_undone(void)
 		Obscore    *obscore = ((Definition *) lfirst(cell))->compiled;
 
 		if (obscore != NULL)
-			obscore->collections->n = 0;
+			obscore_collections_changed(obscore);
 	}
 }
 

@@ -105,7 +105,7 @@ extern void obscore_write_affected(StringInfo text, const Obscore *obscore, cons
 extern bool obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect *select,
 								const ObscoreJoin *join, const char *changed);
 extern void obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation,
-									   const char *changed);
+									   const char *changed, bool inserted);
 extern bool obscore_write_key_locks(StringInfo text, const Obscore *obscore,
 									const ObscoreSelect *select, const char *source);
 

@@ -23,6 +23,26 @@
 #include "core/query.h"
 #include "obscore/path.h"
 
+/* The table whose rows are being made by the path that was saved, or InvalidOid. */
+static Oid	saved_for = InvalidOid;
+
+/*
+ * Has all that is asked about a table's search path go by the one that was saved, while
+ * its rows are made by several queries; InvalidOid: about none any more.  Edits of others
+ * are followed afterwards, by how the path differs then.
+ */
+void
+obscore_go_by_saved_path(Oid table)
+{
+	saved_for = table;
+}
+
+static bool
+goes_by_saved_path(const Obscore *obscore)
+{
+	return OidIsValid(saved_for) && obscore->table == saved_for;
+}
+
 static List *
 missing_names(const Registry *registry, const List *names, SelectSnapshot snapshot)
 {
@@ -56,6 +76,8 @@ obscore_resolve_path(const Obscore *obscore, SelectSnapshot snapshot)
 	ListCell   *cell;
 	int			n = 0;
 
+	if (goes_by_saved_path(obscore))
+		return obscore_saved_search_path(obscore);
 	for (int i = 0; i < config->n_collections; i++)
 		expressions = lappend(expressions, (char *) config->collections[i]);
 	missing = missing_names(obscore->registry, wildcard_parse(expressions)->names, snapshot);
@@ -100,11 +122,12 @@ obscore_path_now(const Obscore *obscore)
 	QueryUser	before;
 	Sorting		sorting;
 
-	if (known->valid)
+	if (known->valid && known->is_saved == goes_by_saved_path(obscore))
 		return known;
 
 	/* a message that arrives from here on may be about rows not seen */
 	known->valid = true;
+	known->is_saved = goes_by_saved_path(obscore);
 	context = AllocSetContextCreate(obscore->context, "catreg search path", ALLOCSET_SMALL_SIZES);
 	PG_TRY();
 	{

@@ -15,6 +15,7 @@
 typedef struct ObscorePath
 {
 	bool		valid;
+	bool		is_saved;		/* see obscore_go_by_saved_path() */
 	MemoryContext context;
 	int			n;
 	Collection *sorted;			/* by key */
@@ -24,6 +25,7 @@ typedef struct ObscorePath
 extern SearchPath *obscore_resolve_path(const Obscore *obscore, SelectSnapshot snapshot);
 extern int	obscore_path_position(const Obscore *obscore, Datum key);
 extern ObscorePath *obscore_path_now(const Obscore *obscore);
+extern void obscore_go_by_saved_path(Oid table);
 
 /* definition.c */
 extern bool obscore_paths_are_followed(Oid namespace, CommandId command);
@@ -37,6 +39,7 @@ extern void obscore_put_collections(const Obscore *obscore, ObscoreSelect *selec
 extern void obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts);
 extern void obscore_save_path(const Obscore *obscore);
 extern char *obscore_saved_path(const Obscore *obscore);
+extern SearchPath *obscore_saved_search_path(const Obscore *obscore);
 extern bool obscore_path_had(const Obscore *obscore, Datum key);
 
 #endif							/* CATREG_OBSCORE_PATH_H */

@@ -10,9 +10,8 @@
  *
  * Locks.  Two who change the path of one table do it one after the other, by its
  * row in catreg.obscore.  Of a dataset that is being put into one of the other
- * collections nothing is seen yet: its foreign key has locked the collection's row,
- * which is locked FOR UPDATE here, so that it is waited for; and whoever puts
- * there later waits for this transaction, and then knows the new path.  Whoever
+ * collections nothing is seen yet: it is waited for, and whoever puts there later
+ * waits for this transaction, and then knows the new path (see path_lock.c).  Whoever
  * removes a dataset that is there, or changes a record that its row is made of,
  * does not know that it matters, and so is waited for, too (see change.c).
  *
@@ -32,6 +31,7 @@
 #include "core/query.h"
 #include "obscore/change.h"
 #include "obscore/path.h"
+#include "obscore/path_lock.h"
 #include "obscore/touched.h"
 
 /* Collections by the texts of their keys, in order. */
@@ -41,21 +41,13 @@ typedef struct Keys
 	char	  **keys;
 } Keys;
 
-static char *
-key_text(const Obscore *obscore, Datum key)
-{
-	if (search_path_key_type(obscore->registry) == TEXTOID)
-		return TextDatumGetCString(key);
-	return psprintf(INT64_FORMAT, DatumGetInt64(key));
-}
-
 static Keys
 keys_of_path(const Obscore *obscore, const SearchPath *path)
 {
 	Keys		keys = {path->n, palloc_extended(sizeof(char *) * Max(path->n, 1), MCXT_ALLOC_HUGE)};
 
 	for (int i = 0; i < path->n; i++)
-		keys.keys[i] = key_text(obscore, path->collections[i].key);
+		keys.keys[i] = search_path_key_text(obscore->registry, path->collections[i].key);
 	return keys;
 }
 
@@ -200,20 +192,6 @@ key_type_name(const Obscore *obscore)
 	return search_path_key_type(obscore->registry) == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8";
 }
 
-/* Waits for whoever puts into these collections, and keeps others from it. */
-static void
-lock_collections(const Obscore *obscore, const Keys *keys)
-{
-	const Registry *registry = obscore->registry;
-	Oid			type = TEXTARRAYOID;
-	Datum		value = PointerGetDatum(array_of_keys(keys));
-
-	butler_select(SELECT_LATEST,
-				  psprintf("SELECT 1 FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) ANY ($1::%s[]) ORDER BY c.%s FOR UPDATE",
-						   registry->schema, registry->collection_key, key_type_name(obscore), registry->collection_key),
-				  1, &type, &value);
-}
-
 static bool
 is_subset(const Keys *keys, const Keys *others)
 {
@@ -334,7 +312,7 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 			break;
 
 		/* while they were waited for, others may have changed something else */
-		lock_collections(obscore, &changed);
+		obscore_lock_out_puts(obscore->registry, changed.keys, changed.n);
 		locked = changed;
 	}
 	if (changed.n > 0)
@@ -373,13 +351,32 @@ obscore_saved_path(const Obscore *obscore)
 }
 
 /*
+ * The search path that the rows follow; of its collections the keys.  SPI must be
+ * connected.
+ */
+SearchPath *
+obscore_saved_search_path(const Obscore *obscore)
+{
+	Keys		keys = stored_keys(obscore);
+	bool		by_name = search_path_key_type(obscore->registry) == TEXTOID;
+	SearchPath *path = palloc(sizeof(SearchPath));
+
+	path->n = keys.n;
+	path->collections = palloc_extended(sizeof(Collection) * Max(keys.n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < keys.n; i++)
+		path->collections[i].key = by_name ? CStringGetTextDatum(keys.keys[i]) :
+			Int64GetDatum(pg_strtoint64(keys.keys[i]));
+	return path;
+}
+
+/*
  * Did a collection count, by its key, when the rows were made?
  */
 bool
 obscore_path_had(const Obscore *obscore, Datum key)
 {
 	Oid			types[2] = {OIDOID, TEXTOID};
-	Datum		values[2] = {ObjectIdGetDatum(obscore->table), CStringGetTextDatum(key_text(obscore, key))};
+	Datum		values[2] = {ObjectIdGetDatum(obscore->table), CStringGetTextDatum(search_path_key_text(obscore->registry, key))};
 
 	return butler_select(SELECT_LATEST,
 						 "SELECT 1 FROM catreg.obscore_collection c"

@@ -599,12 +599,14 @@ obscore_write_locks(StringInfo text, const Obscore *obscore, const ObscoreSelect
 }
 
 /*
- * Writes a query that waits for whoever is joining changed records to others by a
- * combination's record, whose foreign keys have locked the observations that both
- * refer to, and keeps others from it.  Nothing is written where there are none.
+ * Writes a query that waits for whoever is joining changed records to others, and
+ * keeps others from it: by a combination's record, whose foreign keys have locked the
+ * observations that both refer to, or, where they are not just inserted, by another
+ * record that implies them, whose foreign key has locked them.  Nothing is written
+ * where there are none.
  */
 void
-obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation, const char *changed)
+obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation, const char *changed, bool inserted)
 {
 	const Universe *universe = obscore->registry->universe;
 	const DimensionElement *element = universe_element(universe, get_rel_name(relation));
@@ -618,7 +620,8 @@ obscore_write_record_locks(StringInfo text, const Obscore *obscore, Oid relation
 		StringInfoData columns;
 		StringInfoData values;
 
-		if (observation == NULL || !in_families(universe->temporal, observation->name) || !OidIsValid(table))
+		if (observation == NULL || !OidIsValid(table) ||
+			(!in_families(universe->temporal, observation->name) && (inserted || observation != element)))
 			continue;
 		initStringInfo(&columns);
 		initStringInfo(&values);

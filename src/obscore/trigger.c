@@ -33,6 +33,7 @@
 #include "obscore/change.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
+#include "obscore/path_lock.h"
 #include "obscore/problem.h"
 #include "obscore/remove.h"
 #include "obscore/replica.h"
@@ -109,6 +110,8 @@ tags_put(const Obscore *obscore, ObscoreSelect *select, Event *event)
 
 	if (event->new == NULL)
 		event->new = statement_tags(trigdata->tg_relation, obscore->registry, trigdata->tg_newtable, event->context);
+	if (obscore->find_first)
+		obscore_lock_puts(obscore->registry, event->new);
 	members = count_members(obscore, select, event->new, false);
 	if (members.n > 0)
 		obscore_apply_put(obscore, select, trigdata, members.n, members.all, &counts);

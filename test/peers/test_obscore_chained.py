@@ -365,3 +365,31 @@ def test_three_tables(repository):
             watched.tables[table] = config
             player.play()
             watched.check()
+
+
+def test_altered_while_chains_are_edited(repository):
+    "Runs come onto the path and leave it again while rows are copied and made: what was copied is not made twice."
+    with watch(repository, configuration(collections=["outer"])) as watched, concurrent.futures.ThreadPoolExecutor() as threads:
+        ids = dict(watched.execute("SELECT name, collection_id FROM collection"))
+        done = False
+
+        def edit(run, position):
+            with repository.connect() as sql:
+                while not done:
+                    sql.execute("INSERT INTO collection_chain VALUES (%s, %s, %s)", [ids["outer"], position, ids[run]])
+                    sql.execute("DELETE FROM collection_chain WHERE parent = %s AND position = %s", [ids["outer"], position])
+
+        edits = [threads.submit(edit, run, -10 - n) for n, run in enumerate(RUNS)]
+        try:
+            for number in range(12):
+                config = watched.tables["obscore_0"]
+                types = config["dataset_types"] | {"calexp": config["dataset_types"]["calexp"] | {"obs_id_fmt": str(number)}}
+                config = config | {"dataset_types": types}
+                watched.execute("SELECT catreg.alter_obscore('own.obscore_0', %s::json)", json.dumps(config))
+                watched.tables["obscore_0"] = config
+        finally:
+            done = True
+        for one in edits:
+            one.result()
+        check_ids(watched)
+        watched.check()

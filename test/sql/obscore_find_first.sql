@@ -294,6 +294,25 @@ COMMIT;
 SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
 SELECT FROM registry.redefine('all', 'run/2', 'run/1');
 
+\echo the path of an edit that has failed, after it was followed, is forgotten: no message tells of it
+SELECT catreg.freeze_collections('{all}', 'registry');
+SELECT FROM registry.put('calexp', 'run/4', 3, 1);
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SAVEPOINT undone;
+SELECT FROM registry.prepend('all', 'run/4');
+ROLLBACK TO undone;
+SELECT FROM registry.put('calexp', 'run/4', 3, 2);
+SELECT count(*) FROM registry.first WHERE lsst_run = 'run/4';
+ROLLBACK;
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT FROM registry.prepend('all', 'run/4');
+ROLLBACK;
+SELECT FROM registry.put('calexp', 'run/4', 3, 3);
+SELECT registry.differences('run/5', 'run/6', 'all', 'tag'), (SELECT count(*) FROM catreg.check_obscore('registry.first'));
+SELECT catreg.thaw_collections('{all}', 'registry');
+
 \echo whatever an edit comes to in rows, what stands in its way is said once
 ALTER TABLE registry.first ADD CONSTRAINT in_the_way CHECK (lsst_run <> 'run/1') NOT VALID;
 SELECT FROM registry.redefine('all', 'run/1', 'inner', 'run/2');
