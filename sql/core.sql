@@ -25,3 +25,8 @@ CREATE FUNCTION catreg.signal_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.signal_change() IS
     'trigger: tells every backend that the rows of a configuration table have changed';
+
+CREATE FUNCTION catreg.citus_keeps(relation regclass) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'catreg_citus_keeps';
+COMMENT ON FUNCTION catreg.citus_keeps(regclass) IS
+    'internal: are the rows of a table kept by the extension Citus?';

@@ -359,7 +359,8 @@ DECLARE
     obscore regclass;
     statement text;
 BEGIN
-    obscore := (SELECT c.oid FROM pg_class c WHERE c.relnamespace = registry AND c.relname = name AND c.relkind = 'p');
+    obscore := (SELECT c.oid FROM pg_class c WHERE c.relnamespace = registry AND c.relname = name
+                AND (c.relkind = 'p' OR catreg.citus_keeps(c.oid)));
     IF obscore IS NOT NULL THEN
         PERFORM catreg.obscore_take_parts(obscore, config, registry, statements);
         RETURN obscore;
@@ -486,7 +487,8 @@ DECLARE
     obstacle text;
 BEGIN
     SELECT o INTO obstacle FROM (
-        SELECT format('trigger "%s"', tgname) FROM pg_trigger WHERE tgrelid = obscore AND NOT tgisinternal
+        SELECT 'Citus, which keeps its rows' WHERE catreg.citus_keeps(obscore)
+        UNION ALL SELECT format('trigger "%s"', tgname) FROM pg_trigger WHERE tgrelid = obscore AND NOT tgisinternal
         UNION ALL SELECT format('row security policy "%s"', polname) FROM pg_policy WHERE polrelid = obscore
         UNION ALL SELECT format('foreign key "%s"', conname) FROM pg_constraint WHERE contype = 'f' AND obscore IN (conrelid, confrelid)
         UNION ALL SELECT format('publication "%s"', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = obscore

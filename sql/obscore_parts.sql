@@ -1,4 +1,4 @@
--- obscore: tables in parts, some of them on other servers ------------------
+-- obscore: tables in parts, some of them on other servers, and those of Citus ---
 
 CREATE FUNCTION catreg.obscore_check_parts(obscore regclass, config json, registry regnamespace) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     IF config->>'collection_type' = 'CHAINED' THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-            MESSAGE = format('partitioned table %s cannot be a find-first table', obscore),
+            MESSAGE = format('%s table %s cannot be a find-first table', CASE WHEN catreg.citus_keeps(obscore) THEN 'Citus''s' ELSE 'partitioned' END, obscore),
             DETAIL = 'Two datasets of one data id meet at a unique index, which such a table cannot have.';
     END IF;
     EXECUTE (SELECT s FROM catreg.obscore_create_statements(config::text, registry, model) s LIMIT 1);
@@ -27,7 +27,30 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_check_parts(regclass, json, regnamespace) IS
-    'internal: can a partitioned table hold what a configuration says?';
+    'internal: can a table that is there hold what a configuration says?';
+
+CREATE FUNCTION catreg.obscore_add_key(part regclass) RETURNS void
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    divided_by name;
+BEGIN
+    IF EXISTS (SELECT FROM pg_index WHERE indrelid = part AND indisprimary) THEN
+        RETURN;
+    END IF;
+    IF catreg.citus_keeps(part) THEN
+        EXECUTE 'SELECT column_to_column_name(logicalrelid, partkey) FROM pg_dist_partition WHERE logicalrelid = $1' INTO divided_by USING part;
+    END IF;
+    -- unique in each shard only, as it is in each partition
+    IF divided_by <> 'registry_dataset_id' THEN
+        EXECUTE format('CREATE UNIQUE INDEX ON %s (registry_dataset_id, %I)', part, divided_by);
+        RETURN;
+    END IF;
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)', part);
+END
+$$;
+COMMENT ON FUNCTION catreg.obscore_add_key(regclass) IS
+    'internal: gives a table, or a partition, of a dataset one row';
 
 CREATE FUNCTION catreg.obscore_take_parts(obscore regclass, config json, registry regnamespace, statements text[]) RETURNS void
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS
@@ -43,12 +66,12 @@ BEGIN
     PERFORM catreg.obscore_add_triggers(obscore);
     -- on a foreign table that is for its own server
     FOR part IN
-        SELECT c.oid FROM pg_partition_tree(obscore) t JOIN pg_class c ON c.oid = t.relid
-        WHERE t.isleaf AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)
+        SELECT c.oid FROM pg_partition_tree(obscore) t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relkind = 'r'
+        UNION SELECT c.oid FROM pg_class c WHERE c.oid = obscore AND c.relkind = 'r'
     LOOP
-        EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (registry_dataset_id)', part);
+        PERFORM catreg.obscore_add_key(part);
     END LOOP;
-    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', obscore) INTO is_empty;
+    EXECUTE format('SELECT count(*) = 0 FROM (SELECT 1 FROM %s LIMIT 1) r', obscore) INTO is_empty;
     IF is_empty THEN
         PERFORM catreg.obscore_fill(obscore);
     ELSE
@@ -61,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION catreg.obscore_take_parts(regclass, json, regnamespace, text[]) IS
-    'internal: create_obscore() with a partitioned table that is there';
+    'internal: create_obscore() with a partitioned table, or one of Citus, that is there';
 
 CREATE FUNCTION catreg.obscore_table(config json, registry regnamespace DEFAULT 'public'::text::regnamespace, name text DEFAULT NULL) RETURNS text
     LANGUAGE sql SET search_path = pg_catalog, pg_temp

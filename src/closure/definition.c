@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 
 #include "closure/closure.h"
+#include "core/citus.h"
 #include "core/compat.h"
 #include "core/foreign_key.h"
 #include "core/invalidate.h"
@@ -305,6 +306,10 @@ check_table(Oid relid)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partition", RelationGetRelationName(rel)),
 				 errhint("Name the partitioned table.")));
+	if (citus_keeps(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the rows of \"%s\" are kept by Citus", RelationGetRelationName(rel))));
 	if (RelationGetForm(rel)->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

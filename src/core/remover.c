@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "core/citus.h"
 #include "core/foreign_key.h"
 #include "core/remover.h"
 #include "core/settings.h"
@@ -101,6 +102,8 @@ remover_refusal(const RemoverTarget *target)
 		refusal = "catreg.fk_check is \"row\"";
 	else if (rel->rd_rel->relkind != RELKIND_RELATION)
 		refusal = "it is not a plain table";
+	else if (citus_keeps(target->table))
+		refusal = "Citus keeps its rows";
 	else if (rel->rd_rules != NULL)
 		refusal = "it has rules";
 	else if (!target->as_owner &&

@@ -33,6 +33,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "core/citus.h"
 #include "core/foreign_key.h"
 #include "core/index_feed.h"
 #include "core/progress.h"
@@ -125,6 +126,8 @@ writer_refusal(const WriterTarget *target)
 		return "it is not a plain table";
 	if (rel->rd_rel->relispartition)
 		return "it is a partition";
+	if (citus_keeps(RelationGetRelid(rel)))
+		return "Citus keeps its rows";
 	if (rel->rd_rules != NULL)
 		return "it has rules";
 	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, true) == RLS_ENABLED)

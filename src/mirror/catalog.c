@@ -32,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/citus.h"
 #include "core/compat.h"
 #include "core/query.h"
 #include "mirror/mirror.h"
@@ -512,6 +513,8 @@ catalog_match(const Mirror *mirror, MirrorTable *table, Oid relid)
 
 	if (here == NULL || get_rel_relkind(relid) != RELKIND_RELATION)
 		return "it is not a plain table here";
+	if (citus_keeps(relid))
+		return "Citus keeps its rows here";
 	foreach(cell, table->columns)
 	{
 		const MirrorColumn *column = lfirst(cell);

@@ -21,13 +21,15 @@
 #include "core/query.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
+#include "obscore/plain.h"
 #include "obscore/problem.h"
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
 /*
  * Appends FROM and WHERE of the rows that differ, between e and o.  Rows are cast,
- * or the operator would be applied to each column.
+ * or the operator would be applied to each column.  obscore_plain_end_read() when
+ * they have been read.
  */
 static void
 write_difference(StringInfo text, const Obscore *obscore)
@@ -37,7 +39,7 @@ write_difference(StringInfo text, const Obscore *obscore)
 	appendStringInfo(text, " FULL JOIN %s o ON o.registry_dataset_id OPERATOR(pg_catalog.=) e.registry_dataset_id "
 					 "WHERE o.registry_dataset_id IS NULL OR e.registry_dataset_id IS NULL "
 					 "OR ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record",
-					 query_relation(obscore->table), obscore_column_list(obscore, "o."), obscore_column_list(obscore, "e."));
+					 obscore_plain_read(obscore), obscore_column_list(obscore, "o."), obscore_column_list(obscore, "e."));
 }
 
 /*
@@ -80,11 +82,13 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 	if (obscore->tiled != NULL)
 	{
 		refresh_nodes(obscore, text.data, counts);
+		obscore_plain_end_read(obscore);
 		return;
 	}
 	if (obscore->find_first)
 		obscore_save_path(obscore);
 	obscore_touch_any(obscore, text.data, counts);
+	obscore_plain_end_read(obscore);
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "core/citus.h"
 #include "core/invalidate.h"
 #include "core/query.h"
 #include "obscore/collections.h"
@@ -261,6 +262,48 @@ catalog_open(Oid namespace)
 	return registry;
 }
 
+static void
+check_source(Oid relation)
+{
+	if (OidIsValid(relation) && citus_keeps(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ObsCore tables cannot be made of table %s, whose rows Citus keeps", query_relation(relation)),
+				 errdetail("Its triggers would not see what a statement has changed."),
+				 errhint("Keep the tables of the registry or catalog as ordinary ones on this server; the ObsCore table may be Citus's.")));
+}
+
+/*
+ * Error: one of the tables that rows are made of is Citus's.  Where it has become so since,
+ * that is a warning at each statement (see trigger.c).
+ */
+static void
+check_sources(const Obscore *obscore)
+{
+	const Registry *registry = obscore->registry;
+	ListCell   *cell;
+	ListCell   *inner;
+
+	if (obscore->tiled != NULL)
+	{
+		check_source(obscore->tiled->nodes);
+		check_source(obscore->tiled->data_sources);
+		check_source(obscore->tiled->association);
+		check_source(obscore->tiled->assets);
+		return;
+	}
+	check_source(registry->collection);
+	check_source(registry->collection_chain);
+	check_source(registry->dataset);
+	check_source(registry->dataset_type);
+	foreach(cell, obscore->selects)
+	{
+		check_source(((ObscoreSelect *) lfirst(cell))->type->tags);
+		foreach(inner, ((ObscoreSelect *) lfirst(cell))->joins)
+			check_source(((ObscoreJoin *) lfirst(inner))->relation);
+	}
+}
+
 /*
  * Makes a definition in a memory context of its own.  table may be InvalidOid,
  * for one that is to be made.  SPI must be connected.
@@ -279,6 +322,10 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 	obscore->config = obscore_read_config(json, warn);
 	obscore->registry = obscore->config->tiled != NULL ? catalog_open(namespace) : registry_open(namespace);
 	obscore->find_first = obscore->config->collection_type == OBSCORE_CHAINED;
+	if (obscore->plain && obscore->find_first)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("find-first table %s cannot be in parts, or Citus's", query_relation(table))));
 	if (obscore->find_first)
 		obscore->path = palloc0(sizeof(ObscorePath));
 	if (OidIsValid(table))
@@ -291,6 +338,7 @@ obscore_make(Oid table, Oid namespace, const char *json, bool own_table, bool wa
 		obscore->tiled = obscore_tiled_compile(obscore);
 	else
 		compile_selects(obscore);
+	check_sources(obscore);
 	MemoryContextSwitchTo(old);
 	return obscore;
 }

@@ -65,7 +65,7 @@ typedef struct Obscore
 	struct ObscoreCollections *collections; /* see collections.c */
 	bool		find_first;		/* of each data id the first in a search path */
 	struct ObscorePath *path;	/* of find_first, else NULL; see path.c */
-	bool		plain;			/* in parts, see plain.c */
+	bool		plain;			/* in parts or of Citus, see plain.c */
 	struct ObscoreTiled *tiled; /* of a Tiled catalog, see tiled.h; else NULL */
 } Obscore;
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * src/obscore/plain.h
- *	  ObsCore tables in parts, some of them on other servers.
+ *	  ObsCore tables in parts, some of them on other servers, and those of Citus.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +15,8 @@ extern void obscore_plain_write(const Obscore *obscore, const char *query, const
 								ObscoreCounts *counts);
 extern void obscore_plain_apply(const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows,
 								ObscoreCounts *counts);
+extern const char *obscore_plain_read(const Obscore *obscore);
+extern void obscore_plain_end_read(const Obscore *obscore);
 extern int64 obscore_plain_remove_any(const Obscore *obscore);
 
 #endif							/* CATREG_OBSCORE_PLAIN_H */

@@ -218,14 +218,14 @@ remove_all(Removal *removal, Relation rel, Tuplestorestate *old)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* Nothing refers to the rows, and nobody wants to know of their removal? */
+/* Nothing refers to the rows, which are in the table, and nobody wants to know of their removal? */
 static bool
 may_remove(const Obscore *obscore, Oid tags, AttrNumber dataset_id)
 {
 	RemoverTarget target = {.table = obscore->table};
 	Oid			type = obscore->registry->collection_type;
 
-	return !obscore->find_first && (type == INT8OID || type == INT4OID) &&
+	return !obscore->find_first && !obscore->plain && (type == INT8OID || type == INT4OID) &&
 		get_atttype(tags, dataset_id) == UUIDOID && remover_refusal(&target) == NULL;
 }
 

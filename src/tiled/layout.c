@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "core/citus.h"
 #include "tiled/tiled.h"
 
 #define ANY_ENUM InvalidOid
@@ -115,7 +116,7 @@ check_columns(Oid schema, const KnownColumn *columns, int n)
 
 		if (!OidIsValid(table))
 			refuse(schema, psprintf("There is no table \"%s\".", columns[i].table));
-		if (get_rel_relkind(table) != RELKIND_RELATION)
+		if (get_rel_relkind(table) != RELKIND_RELATION || citus_keeps(table))
 			refuse(schema, psprintf("\"%s\" is not a plain table.", columns[i].table));
 		column = get_attnum(table, columns[i].column);
 		if (column <= 0)
