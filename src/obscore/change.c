@@ -49,24 +49,34 @@ lock_records(const Obscore *obscore, Oid relid, const char *changed, ObscoreChan
 		}
 }
 
+/* The tags of a dataset type in some collections, an SQL list or a query. */
+static char *
+tags_in(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
+{
+	return psprintf("SELECT * FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
+					" AND y.%s OPERATOR(pg_catalog.=) ANY (%s)",
+					query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections);
+}
+
 /*
- * Keeps datasets from being removed, and the records that their rows are made of
- * from being changed, as putting them does, in collections that come in; who does
- * so at this moment is waited for.  collections is an SQL list or a query.
+ * Keeps the records from being changed that rows are made of in collections that come
+ * in, as putting their datasets does; who does so at this moment is waited for.
  */
 void
-obscore_lock_collections(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
+obscore_lock_records_of(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
 {
 	StringInfoData text;
-	char	   *source = psprintf("(SELECT * FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-								  " AND y.%s OPERATOR(pg_catalog.=) ANY (%s))",
-								  query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections);
 
-	query_execute_once(psprintf("SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s y WHERE y.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT
-								" AND y.%s OPERATOR(pg_catalog.=) ANY (%s) FOR KEY SHARE OF y) l",
-								query_relation(select->type->tags), select->type->id, obscore->registry->tag_key, collections));
 	initStringInfo(&text);
-	execute_if(obscore_write_key_locks(&text, obscore, select, source), &text);
+	execute_if(obscore_write_key_locks(&text, obscore, select, psprintf("(%s)", tags_in(obscore, select, collections))), &text);
+}
+
+/* The same, and keeps their datasets from being removed. */
+static void
+lock_collections(const Obscore *obscore, const ObscoreSelect *select, const char *collections)
+{
+	query_execute_once(psprintf("SELECT pg_catalog.count(*) FROM (%s FOR KEY SHARE OF y) l", tags_in(obscore, select, collections)));
+	obscore_lock_records_of(obscore, select, collections);
 }
 
 static void
@@ -131,8 +141,8 @@ obscore_lock_change(const Obscore *obscore, Oid relid, const char *changed, Obsc
 		lock_records(obscore, relid, changed, change);
 	else if (change == CHANGE_UPDATE)
 		foreach(cell, obscore->selects)
-			obscore_lock_collections(obscore, lfirst(cell),
-									 psprintf("SELECT c.%s FROM %s c", registry->collection_key, changed));
+			lock_collections(obscore, lfirst(cell),
+							 psprintf("SELECT c.%s FROM %s c", registry->collection_key, changed));
 }
 
 /*

@@ -20,7 +20,7 @@ typedef enum ObscoreChange
 
 extern void obscore_lock_change(const Obscore *obscore, Oid relid, const char *changed,
 								ObscoreChange change);
-extern void obscore_lock_collections(const Obscore *obscore, const ObscoreSelect *select,
+extern void obscore_lock_records_of(const Obscore *obscore, const ObscoreSelect *select,
 									 const char *collections);
 extern void obscore_apply_change(const Obscore *obscore, ObscoreSelect *select, Oid relid,
 								 const char *changed, ObscoreChange change);

@@ -10,10 +10,10 @@
  *
  * Locks.  Two who change the path of one table do it one after the other, by its
  * row in catreg.obscore.  Of a dataset that is being put into one of the other
- * collections nothing is seen yet: it is waited for, and whoever puts there later
- * waits for this transaction, and then knows the new path (see path_lock.c).  Whoever
- * removes a dataset that is there, or changes a record that its row is made of,
- * does not know that it matters, and so is waited for, too (see change.c).
+ * collections nothing is seen yet, nor of its removal: both are waited for, and
+ * whoever puts there or removes later waits for this transaction, and then knows the
+ * new path (see path_lock.c).  Whoever changes a record that a dataset's row is made
+ * of does not know that it matters, and so is waited for, too (see change.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -278,7 +278,7 @@ touch_collections(const Obscore *obscore, const Keys *changed, const Keys *path,
 	ListCell   *cell;
 
 	foreach(cell, obscore->selects)
-		obscore_lock_collections(obscore, lfirst(cell), all);
+		obscore_lock_records_of(obscore, lfirst(cell), all);
 	AcceptInvalidationMessages();
 	foreach(cell, obscore->selects)
 		obscore_put_collections(obscore, lfirst(cell), list_of_keys(obscore, &members), at_head,
@@ -312,7 +312,7 @@ obscore_apply_path(const Obscore *obscore, ObscoreCounts *counts)
 			break;
 
 		/* while they were waited for, others may have changed something else */
-		obscore_lock_out_puts(obscore->registry, changed.keys, changed.n);
+		obscore_lock_out_members(obscore->registry, changed.keys, changed.n);
 		locked = changed;
 	}
 	if (changed.n > 0)

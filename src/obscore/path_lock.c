@@ -1,11 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * src/obscore/path_lock.c
- *	  Who puts into a collection, and who gives it another place on a search path.
+ *	  Who puts into a collection or removes from it, and who gives it another place.
  *
- * Each has to wait for the other.  The collection's row would do, which a tag's
- * foreign key locks, if chains had none: two who put the same run into two chains
- * both hold it, and neither could lock out the other.
+ * Each has to wait for the other.  Of puts the collection's row would do, which a
+ * tag's foreign key locks, if chains had none: two who put the same run into two
+ * chains both hold it, and neither could lock out the other.  Of removals the tags
+ * themselves would, at a microsecond for each.
+ *
+ * Who removes tags takes his lock when they are gone, but he has not committed: if a
+ * path was changed before he got it, he finds their rows, and removes these.
  *
  * So these are locks on the registry's table of collections (on a part of it, so that
  * they meet no lock of PostgreSQL's own), by a number made of the collection's key.
@@ -46,10 +50,10 @@ lock(const Registry *registry, uint16 subid, LOCKMODE mode)
 
 /*
  * Says until the end of the transaction that tags have been put into some
- * collections; afterwards it is known where these stand.
+ * collections, or removed; afterwards it is known where these stand.
  */
 void
-obscore_lock_puts(const Registry *registry, const StatementTags *tags)
+obscore_lock_members(const Registry *registry, const StatementTags *tags)
 {
 	for (int i = 0; i < tags->n_groups; i++)
 	{
@@ -68,11 +72,11 @@ compare_subids(const void *a, const void *b)
 }
 
 /*
- * Waits for whoever has put into some collections, and keeps others from it until the
- * end of the transaction.
+ * Waits for whoever has put into some collections or removed from them, and keeps
+ * others from it until the end of the transaction.
  */
 void
-obscore_lock_out_puts(const Registry *registry, char *const *keys, int n)
+obscore_lock_out_members(const Registry *registry, char *const *keys, int n)
 {
 	uint16	   *subids = palloc_extended(sizeof(uint16) * Max(n, 1), MCXT_ALLOC_HUGE);
 

@@ -95,6 +95,8 @@ tags_removed(const Obscore *obscore, ObscoreSelect *select, Event *event)
 
 	if (event->old == NULL)
 		event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
+	if (obscore->find_first)
+		obscore_lock_members(obscore->registry, event->old);
 	members = count_members(obscore, select, event->old, true);
 	if (members.n > 0 &&
 		!obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, TRIGGER_FIRED_BY_DELETE(trigdata->tg_event), &counts))
@@ -111,7 +113,7 @@ tags_put(const Obscore *obscore, ObscoreSelect *select, Event *event)
 	if (event->new == NULL)
 		event->new = statement_tags(trigdata->tg_relation, obscore->registry, trigdata->tg_newtable, event->context);
 	if (obscore->find_first)
-		obscore_lock_puts(obscore->registry, event->new);
+		obscore_lock_members(obscore->registry, event->new);
 	members = count_members(obscore, select, event->new, false);
 	if (members.n > 0)
 		obscore_apply_put(obscore, select, trigdata, members.n, members.all, &counts);
