@@ -47,6 +47,16 @@ SELECT dataproduct_type, count(*), (SELECT count(*) FROM registry.of_path p WHER
 UPDATE registry.dataset_tags_00000002 SET collection_id = 5 - collection_id;
 TABLE wrong;
 
+\echo datasets with a tag besides that of their run
+INSERT INTO registry.dataset_tags_00000002 (dataset_type_id, dataset_id, collection_id, instrument, detector, visit)
+    SELECT DISTINCT ON (dataset_type_id, detector, visit)
+        dataset_type_id, dataset_id, (SELECT collection_id FROM registry.collection WHERE name = 'Cam/good'), instrument, detector, visit
+    FROM registry.dataset_tags_00000002 WHERE visit <> 2;
+UPDATE registry.dataset_tags_00000002 SET visit = visit % 3 + 1;
+TABLE wrong;
+UPDATE registry.dataset_tags_00000002 SET detector = 3 - detector WHERE visit = 2;
+TABLE wrong;
+
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;
 DROP VIEW IF EXISTS wrong;
