@@ -33,7 +33,7 @@ key_value(const Obscore *obscore, const ObscoreSelect *select, const char *alias
 	return obscore->find_first ? obscore_data_id_of(select, alias) : psprintf("%s.dataset_id", alias);
 }
 
-/* The keys of one dataset type in some rows, as a relation, each once. */
+/* The keys of one dataset type in some rows, as a relation, each once; datasets in order. */
 static char *
 keys_in(const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
 {
@@ -41,8 +41,8 @@ keys_in(const Obscore *obscore, const ObscoreSelect *select, ObscoreRows rows)
 
 	if (rows == ROWS_TOUCHED)
 		return psprintf("(SELECT %s FROM %s k)", keys, rows_names[rows]);
-	return psprintf("(SELECT DISTINCT %s FROM %s k WHERE k.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT ")",
-					keys, rows_names[rows], select->type->id);
+	return psprintf("(SELECT DISTINCT %s FROM %s k WHERE k.dataset_type_id OPERATOR(pg_catalog.=) " INT64_FORMAT "%s)",
+					keys, rows_names[rows], select->type->id, obscore->find_first ? "" : " ORDER BY k.dataset_id");
 }
 
 /*
