@@ -139,17 +139,8 @@ key_scan_begin(Relation rel, AttrNumber column, Oid type)
 void
 key_scan_seek(KeyScan *scan, int64 key)
 {
-	key_scan_seek_datum(scan, id_get_datum(scan->type, key));
-}
-
-/*
- * The same for a key of any type; one by reference has to stay.
- */
-void
-key_scan_seek_datum(KeyScan *scan, Datum key)
-{
-	scan->key = key;
-	scan->n = btree_find(scan->find, key);
+	scan->key = id_get_datum(scan->type, key);
+	scan->n = btree_find(scan->find, scan->key);
 	scan->next = 0;
 }
 

@@ -22,7 +22,6 @@ typedef void (*KeyScanVisit) (KeyScan *scan, TupleTableSlot *row, int key, void 
 extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
-extern void key_scan_seek_datum(KeyScan *scan, Datum key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
 extern AttrNumber key_scan_second(const KeyScan *scan);
 extern BtreeFound *key_scan_find(KeyScan *scan, const Datum *keys, int n, int *n_found);
