@@ -208,11 +208,24 @@ key_scan_find(KeyScan *scan, const Datum *keys, int n, int *n_found)
 	return btree_find_sorted(scan->find, keys, n, n_found);
 }
 
-static int
-compare_tids(const void *a, const void *b)
+static inline uint64
+place_of(const BtreeFound *entry)
 {
-	return ItemPointerCompare(&((BtreeFound *) a)->tid, &((BtreeFound *) b)->tid);
+	return (uint64) ItemPointerGetBlockNumberNoCheck(&entry->tid) << 16 | ItemPointerGetOffsetNumberNoCheck(&entry->tid);
 }
+
+static inline int
+compare_places(const BtreeFound *a, const BtreeFound *b)
+{
+	return place_of(a) < place_of(b) ? -1 : place_of(a) > place_of(b);
+}
+
+#define ST_SORT sort_by_place
+#define ST_ELEMENT_TYPE BtreeFound
+#define ST_COMPARE(a, b) compare_places(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /*
  * Goes to the rows of some entries, which it puts into the order of the table, and
@@ -221,7 +234,7 @@ compare_tids(const void *a, const void *b)
 void
 key_scan_visit(KeyScan *scan, const Datum *keys, BtreeFound *entries, int n, KeyScanVisit visit, void *arg)
 {
-	qsort(entries, n, sizeof(BtreeFound), compare_tids);
+	sort_by_place(entries, n);
 	for (int i = 0; i < n; i++)
 	{
 		bool		all_dead;

@@ -83,6 +83,7 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 	int64		id;
 	int			place;
 	bool		counts;
+	bool		gone;
 	bool		isnull;
 
 	/*
@@ -108,14 +109,14 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 	execute(known->plan, key);
 
 	/* one that was deleted, with its tags, may have counted */
-	if (SPI_processed == 0)
-		return true;
-	counts = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	gone = SPI_processed == 0;
+	counts = gone || DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (known->n < MAX_COLLECTIONS)
 	{
 		known->ids[known->n] = id;
 		known->counts[known->n] = counts;
+		known->gone[known->n] = gone;
 		known->n++;
 	}
 	return counts;
@@ -133,7 +134,7 @@ obscore_collection_is_known(const Obscore *obscore, Datum key)
 	if (obscore->find_first || (type != INT8OID && type != INT4OID))
 		return false;
 	place = remembered(obscore->collections, DatumGetInt64(key));
-	return place >= 0 && obscore->collections->counts[place];
+	return place >= 0 && obscore->collections->counts[place] && !obscore->collections->gone[place];
 }
 
 /*

@@ -24,11 +24,11 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
-#include "utils/uuid.h"
 
 #include "core/attempt.h"
 #include "core/key_scan.h"
 #include "core/query.h"
+#include "core/uuid_order.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
 #include "obscore/touched.h"
@@ -105,7 +105,7 @@ typedef struct TagKey
 static int
 compare_keys(const void *a, const void *b)
 {
-	return memcmp(&((TagKey *) a)->key, &((TagKey *) b)->key, UUID_LEN);
+	return uuid_order(&((TagKey *) a)->key, &((TagKey *) b)->key);
 }
 
 static TagKey *

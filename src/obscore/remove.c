@@ -16,11 +16,11 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/lsyscache.h"
-#include "utils/uuid.h"
 
 #include "core/ids.h"
 #include "core/key_scan.h"
 #include "core/remover.h"
+#include "core/uuid_order.h"
 #include "obscore/collections.h"
 #include "obscore/remove.h"
 
@@ -38,13 +38,14 @@ typedef struct Removal
 {
 	const Obscore *obscore;
 	int64		dataset_type;
-	bool		deleted;		/* the tags were deleted, not changed */
+	RemovedTags removed;
 	AttrNumber	dataset_id;		/* columns of the tags table */
 	AttrNumber	type;
 	AttrNumber	collection;
 	KeyScan    *tag_scan;
 	KeyScan    *row_scan;
 	bool		knows_collection;	/* tag_scan's entries have it as their second column */
+	bool		only_tag;		/* of each dataset there was one that counts */
 
 	/* some tags, in order, their datasets, and where each one's tags begin */
 	RemovedTag *tags;
@@ -73,19 +74,37 @@ collection_counts(const Removal *removal, int64 collection)
 	return obscore_collection_counts(removal->obscore, Int64GetDatum(collection), false);
 }
 
-static int
-compare_tags(const void *a, const void *b)
+static inline int
+compare_tags(const RemovedTag *tag, const RemovedTag *other)
 {
-	const RemovedTag *tag = a;
-	const RemovedTag *other = b;
-	int			order = memcmp(&tag->dataset, &other->dataset, UUID_LEN);
+	int			order = uuid_order(&tag->dataset, &other->dataset);
 
 	if (order != 0)
 		return order;
 	return tag->collection < other->collection ? -1 : tag->collection > other->collection ? 1 : 0;
 }
 
-/* Takes the next tags of the dataset type, in order; false: there are none. */
+#define ST_SORT sort_tags
+#define ST_ELEMENT_TYPE RemovedTag
+#define ST_COMPARE(a, b) compare_tags(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* May a tag have held a row?  Notes where it is not certain. */
+static bool
+had_row(Removal *removal, TupleTableSlot *tag)
+{
+	int64		collection = integer_of(tag, removal->collection);
+
+	if (integer_of(tag, removal->type) != removal->dataset_type || !collection_counts(removal, collection))
+		return false;
+	if (removal->only_tag && !obscore_collection_is_known(removal->obscore, Int64GetDatum(collection)))
+		removal->only_tag = false;
+	return true;
+}
+
+/* Takes the next tags of the dataset type that may have held rows, in order; false: there are none. */
 static bool
 take_tags(Removal *removal, Tuplestorestate *old, TupleTableSlot *slot)
 {
@@ -95,16 +114,16 @@ take_tags(Removal *removal, Tuplestorestate *old, TupleTableSlot *slot)
 	{
 		bool		isnull;
 
-		if (integer_of(slot, removal->type) == removal->dataset_type)
+		if (had_row(removal, slot))
 			removal->tags[n++] = (RemovedTag) {
 				*DatumGetUUIDP(slot_getattr(slot, removal->dataset_id, &isnull)), integer_of(slot, removal->collection)
 			};
 	}
-	qsort(removal->tags, n, sizeof(RemovedTag), compare_tags);
+	sort_tags(removal->tags, n);
 	removal->n_tags = n;
 	removal->n_datasets = 0;
 	for (int i = 0; i < n; i++)
-		if (i == 0 || memcmp(&removal->tags[i].dataset, &removal->tags[i - 1].dataset, UUID_LEN) != 0)
+		if (i == 0 || uuid_order(&removal->tags[i].dataset, &removal->tags[i - 1].dataset) != 0)
 		{
 			removal->datasets[removal->n_datasets] = UUIDPGetDatum(&removal->tags[i].dataset);
 			removal->held[removal->n_datasets] = false;
@@ -144,7 +163,7 @@ may_hold(const Removal *removal, const BtreeFound *entries, int n, int i)
 		return true;
 	if (!collection_counts(removal, entry->second))
 		return false;
-	return !removal->deleted || !is_removed(removal, entry->key, entry->second) ||
+	return removal->removed == TAGS_CHANGED || !is_removed(removal, entry->key, entry->second) ||
 		(i > 0 && is_of_same_tag(entry, &entries[i - 1])) ||
 		(i + 1 < n && is_of_same_tag(entry, &entries[i + 1]));
 }
@@ -190,7 +209,8 @@ remove_rows(Removal *removal)
 	int			n;
 	BtreeFound *entries;
 
-	find_held(removal);
+	if (!removal->only_tag)
+		find_held(removal);
 	for (int i = 0; i < removal->n_datasets; i++)
 	{
 		if (removal->held[i])
@@ -237,20 +257,20 @@ end_scan(KeyScan *scan)
 }
 
 /*
- * Deletes the rows of tags that were deleted, which a transition table of the
- * tags table holds, where no other tag holds them.  deleted: it holds no tags that
- * were changed.  false: it, or the rest, is left to obscore_apply_removed(), which see
- * for what has to be in force.
+ * Deletes the rows of tags that were deleted or changed, which a transition table of
+ * the tags table holds, where no other tag holds them.  false: it, or the rest, is left to
+ * obscore_apply_removed(), which see for what has to be in force.
  */
 bool
 obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Relation rel,
-						Tuplestorestate *old, bool deleted, ObscoreCounts *counts)
+						Tuplestorestate *old, RemovedTags removed, ObscoreCounts *counts)
 {
 	Oid			tags = RelationGetRelid(rel);
 	Removal		removal = {
 		.obscore = obscore,
 		.dataset_type = select->type->id,
-		.deleted = deleted,
+		.removed = removed,
+		.only_tag = removed == TAGS_DELETED_FOR_GOOD && obscore->config->collection_type == OBSCORE_TAGGED,
 		.dataset_id = get_attnum(tags, "dataset_id"),
 		.type = get_attnum(tags, "dataset_type_id"),
 		.collection = get_attnum(tags, obscore->registry->tag_key)

@@ -30,7 +30,6 @@ typedef enum ObscoreStatement
 	STATEMENT_KEY_LOCKS,		/* of the records that new tags refer to */
 	STATEMENT_PUT_NEW,			/* of new tags, rows that are not there */
 	STATEMENT_PUT,				/* of new tags, rows that may be */
-	STATEMENT_REMOVE,			/* of old tags */
 	STATEMENT_LOCK_KEYS,		/* of rows that are there */
 	STATEMENT_PUT_KEYS,			/* rows that may be there */
 	STATEMENT_REMOVE_KEYS,		/* rows that should not be there */

@@ -90,6 +90,19 @@ DELETE FROM registry.dataset_tags_00000002;
 TABLE n_rows;
 TABLE wrong;
 
+DROP TRIGGER it_is_after_catreg ON registry.dataset_tags_00000002;
+
+\echo collections that are removed with their tags: another one, and the one that counts
+INSERT INTO registry.dataset_tags_00000002 SELECT :calexp, :'dataset', c, 'Cam', 1, 10 FROM unnest(ARRAY[1001, 1002]) c;
+DELETE FROM registry.dataset_tags_00000002 WHERE collection_id = 1002;
+TABLE n_rows;
+DELETE FROM registry.collection WHERE name = 'tag 1001';
+TABLE n_rows;
+TABLE wrong;
+DELETE FROM registry.collection WHERE name = 'tag 1000';
+TABLE n_rows;
+TABLE wrong;
+
 SET client_min_messages = error;
 DROP SCHEMA registry CASCADE;
 DROP VIEW IF EXISTS wrong, n_rows;
