@@ -25,25 +25,26 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
-#include "utils/uuid.h"
 
 #include "core/query.h"
 #include "core/standing.h"
+#include "core/uuid_order.h"
 #include "obscore/plain.h"
 #include "obscore/tiled.h"
 
 /* Up to here looking each row up takes less than making a plan. */
 #define FEW_ROWS 1000
 
-/* A kept plan is made again after so many rows, and then after twice as many. */
+/* A kept plan is made again after so many rows, and then each time there were GROWTH times as many. */
 #define FIRST_ROWS 64
+#define GROWTH 8
 
 typedef struct KeptPlan
 {
 	SPIPlanPtr	plan;
 	int			generation;		/* of what the planner has made of it; 0: nothing */
 	int64		rows;			/* that were written by it */
-	int64		limit;			/* after which it is made again */
+	int64		limit;			/* after so many it is made again */
 	TransactionId transaction;	/* that has executed it last */
 	Standing   *standing;		/* its execution in this one, or NULL */
 	bool		cannot_stand;
@@ -97,6 +98,38 @@ prepare(const Obscore *obscore, const ObscoreSelect *select, ObscoreStatement st
 	return plan;
 }
 
+/* PostgreSQL counts how often the planner was called for a plan. */
+static int
+plan_generation(SPIPlanPtr plan)
+{
+	return ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->generation;
+}
+
+/* Has the planner called again the next time, of a query that needs no new analysis. */
+static void
+plan_again(KeptPlan *kept)
+{
+	CachedPlan *planned = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(kept->plan)))->gplan;
+
+	if (kept->standing != NULL)
+		standing_end(kept->standing);
+	if (planned != NULL)
+		planned->is_valid = false;
+	kept->generation = 0;
+}
+
+static void
+prepare_kept(KeptPlan *kept, const Obscore *obscore, const ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows)
+{
+	SPIPlanPtr	plan = prepare(obscore, select, statement, rows);
+
+	if (plan != NULL)
+		SPI_keepplan(plan);
+	kept->plan = plan;
+	kept->generation = 0;
+	kept->cannot_stand = false;
+}
+
 static KeptPlan *
 kept_plan(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statement, ObscoreRows rows, int64 n_rows)
 {
@@ -105,29 +138,16 @@ kept_plan(const Obscore *obscore, ObscoreSelect *select, ObscoreStatement statem
 	if (select->plans == NULL)
 		select->plans = MemoryContextAllocZero(obscore->context, sizeof(ObscorePlans));
 	kept = &select->plans->plans[statement][rows];
-	if (kept->plan != NULL && (!SPI_plan_is_valid(kept->plan) || kept->rows > kept->limit))
+	if (kept->plan != NULL && !SPI_plan_is_valid(kept->plan))
 		free_plan(kept);
 	if (kept->plan == NULL)
-	{
-		SPIPlanPtr	plan = prepare(obscore, select, statement, rows);
-
-		if (plan != NULL)
-			SPI_keepplan(plan);
-		kept->plan = plan;
-		kept->generation = 0;
-		kept->limit = Max(FIRST_ROWS, 2 * kept->limit);
-		kept->rows = 0;
-		kept->cannot_stand = false;
-	}
+		prepare_kept(kept, obscore, select, statement, rows);
+	else if (kept->rows > kept->limit)
+		plan_again(kept);
+	if (kept->generation == 0)
+		kept->limit = Max(FIRST_ROWS, GROWTH * kept->rows);
 	kept->rows += n_rows;
 	return kept;
-}
-
-/* PostgreSQL counts how often the planner was called for a plan. */
-static int
-plan_generation(SPIPlanPtr plan)
-{
-	return ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->generation;
 }
 
 /*
@@ -160,7 +180,7 @@ execute_kept(KeptPlan *kept)
 	}
 	query_execute_planned(kept->plan, NULL, true);
 	if (plan_generation(kept->plan) != kept->generation)
-		kept->rows = kept->limit + 1;
+		kept->limit = 0;
 }
 
 /*
@@ -205,12 +225,6 @@ typedef struct LockedKeys
 	pg_uuid_t  *keys;
 } LockedKeys;
 
-static int
-compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
 static LockedKeys
 lock_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 n_rows)
 {
@@ -251,7 +265,7 @@ put_keys(const Obscore *obscore, ObscoreSelect *select, ObscoreRows rows, int64 
 		bool		own = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
 
 		*(inserted ? &counts->inserted : &counts->updated) += 1;
-		if ((inserted && own) || bsearch(key, locked->keys, locked->n, sizeof(pg_uuid_t), compare_uuids) != NULL)
+		if ((inserted && own) || bsearch(key, locked->keys, locked->n, sizeof(pg_uuid_t), uuid_order) != NULL)
 			continue;
 		if (inserted)
 			outcome.inserted_other = true;
@@ -324,7 +338,7 @@ execute_standing(KeptPlan *kept, const TriggerData *trigdata, int64 *n_inserted)
 		if (kept->cannot_stand)
 			return false;
 		if (plan_generation(kept->plan) != kept->generation)
-			kept->rows = kept->limit + 1;
+			kept->limit = 0;
 	}
 	*n_inserted = standing_execute(kept->standing, trigdata->tg_newtable);
 	return true;
