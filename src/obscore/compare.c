@@ -97,10 +97,7 @@ obscore_refresh(const Obscore *obscore, ObscoreCounts *counts)
 void
 obscore_check_owner(Oid table)
 {
-	if (get_rel_name(table) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("there is no table with the OID %u", table)));
+	obscore_check_table(table);
 	if (!pg_class_ownercheck(table, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
 }

@@ -548,6 +548,18 @@ names_hold(const Obscore *obscore)
 }
 
 /*
+ * Fails for the OID of a table that is gone.
+ */
+void
+obscore_check_table(Oid table)
+{
+	if (get_rel_name(table) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table with the OID %u", table)));
+}
+
+/*
  * The definition of a table, compiled; good until the next query, unless
  * obscore_hold().
  */
@@ -575,16 +587,13 @@ obscore_get(Oid table, bool missing_ok)
 			retire(obscore);
 		return obscore;
 	}
-	if (!missing_ok && get_rel_name(table) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("there is no table with the OID %u", table)));
-	if (!missing_ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not an ObsCore table that catreg keeps", get_rel_name(table)),
-				 errhint("catreg.create_obscore() makes one.")));
-	return NULL;
+	if (missing_ok)
+		return NULL;
+	obscore_check_table(table);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is not an ObsCore table that catreg keeps", get_rel_name(table)),
+			 errhint("catreg.create_obscore() makes one.")));
 }
 
 /*

@@ -115,6 +115,7 @@ extern Obscore *obscore_make(Oid table, Oid namespace, const char *json, bool ow
 extern Obscore *obscore_get(Oid table, bool missing_ok);
 extern List *obscore_of_registry(Oid namespace);
 extern bool obscore_is_kept(Oid table);
+extern void obscore_check_table(Oid table);
 extern bool obscore_may_be_about(Oid table, Oid relid);
 extern void obscore_hold(void);
 extern void obscore_release(void);
