@@ -85,38 +85,55 @@ count_members(const Obscore *obscore, const ObscoreSelect *select, const Stateme
 	return members;
 }
 
+/*
+ * Counts the rows of a transition table, once for all ObsCore tables, and waits for
+ * whoever gives their collections another place in a search path.
+ */
 static void
-tags_removed(const Obscore *obscore, ObscoreSelect *select, Event *event)
+read_tags(const Obscore *obscore, const Event *event, Tuplestorestate *rows, const StatementTags **tags)
+{
+	if (*tags == NULL)
+		*tags = statement_tags(event->trigdata->tg_relation, obscore->registry, rows, event->context);
+	if (obscore->find_first)
+		obscore_lock_members(obscore->registry, *tags);
+}
+
+/* The transaction that has put tags last. */
+static TransactionId last_put = InvalidTransactionId;
+
+/*
+ * A statement may remove a tag and put it again, and the trigger for what it has put fire
+ * first.
+ */
+static RemovedTags
+kind_of_removal(TriggerEvent event)
+{
+	if (!TRIGGER_FIRED_BY_DELETE(event))
+		return TAGS_CHANGED;
+	return TransactionIdEquals(last_put, GetTopTransactionIdIfAny()) ? TAGS_DELETED : TAGS_DELETED_FOR_GOOD;
+}
+
+static void
+tags_removed(const Obscore *obscore, ObscoreSelect *select, const Event *event)
 {
 	TriggerData *trigdata = event->trigdata;
-	Relation	rel = trigdata->tg_relation;
 	ObscoreCounts counts = {0};
-	Members		members;
+	Members		members = count_members(obscore, select, event->old, true);
 
-	if (event->old == NULL)
-		event->old = statement_tags(rel, obscore->registry, trigdata->tg_oldtable, event->context);
-	if (obscore->find_first)
-		obscore_lock_members(obscore->registry, event->old);
-	members = count_members(obscore, select, event->old, true);
 	if (members.n > 0 &&
-		!obscore_remove_directly(obscore, select, rel, trigdata->tg_oldtable, TRIGGER_FIRED_BY_DELETE(trigdata->tg_event), &counts))
+		!obscore_remove_directly(obscore, select, trigdata->tg_relation, trigdata->tg_oldtable,
+								 kind_of_removal(trigdata->tg_event), &counts))
 		obscore_apply_removed(obscore, select, members.n, &counts);
 }
 
 static void
-tags_put(const Obscore *obscore, ObscoreSelect *select, Event *event)
+tags_put(const Obscore *obscore, ObscoreSelect *select, const Event *event)
 {
-	TriggerData *trigdata = event->trigdata;
 	ObscoreCounts counts = {0};
-	Members		members;
+	Members		members = count_members(obscore, select, event->new, false);
 
-	if (event->new == NULL)
-		event->new = statement_tags(trigdata->tg_relation, obscore->registry, trigdata->tg_newtable, event->context);
-	if (obscore->find_first)
-		obscore_lock_members(obscore->registry, event->new);
-	members = count_members(obscore, select, event->new, false);
 	if (members.n > 0)
-		obscore_apply_put(obscore, select, trigdata, members.n, members.all, &counts);
+		obscore_apply_put(obscore, select, event->trigdata, members.n, members.all, &counts);
 }
 
 /* The changed rows, as they were and as they are. */
@@ -163,12 +180,21 @@ tags_changed(const Obscore *obscore, Event *event)
 		obscore_touch_any(obscore, psprintf("SELECT c.dataset_id FROM %s c", changed_rows(trigdata)), &counts);
 	if (event->replicated)
 		return;
-	foreach(cell, obscore->selects)
-		if (trigdata->tg_oldtable != NULL && relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
-			tags_removed(obscore, lfirst(cell), event);
-	foreach(cell, obscore->selects)
-		if (trigdata->tg_newtable != NULL && relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
-			tags_put(obscore, lfirst(cell), event);
+	if (trigdata->tg_oldtable != NULL)
+	{
+		read_tags(obscore, event, trigdata->tg_oldtable, &event->old);
+		foreach(cell, obscore->selects)
+			if (relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
+				tags_removed(obscore, lfirst(cell), event);
+	}
+	if (trigdata->tg_newtable != NULL)
+	{
+		last_put = GetTopTransactionIdIfAny();
+		read_tags(obscore, event, trigdata->tg_newtable, &event->new);
+		foreach(cell, obscore->selects)
+			if (relid == ((ObscoreSelect *) lfirst(cell))->type->tags)
+				tags_put(obscore, lfirst(cell), event);
+	}
 }
 
 static void
@@ -270,6 +296,9 @@ do_with_rights(void *arg)
  *
  * In a find-first table a dataset whose tag has got another data id has a row yet
  * under the old one.  That is no client's doing, and is found out by the error.
+ *
+ * Where two wait for each other, and this one is ended, what was undone has let go of
+ * the locks that were taken here: the other one goes on, and this one after him.
  */
 static void
 do_safely(Oid table, Action action, Event *event)
@@ -277,6 +306,11 @@ do_safely(Oid table, Action action, Event *event)
 	Deed		deed = {table, action, event};
 	ErrorData  *error = attempt(do_with_rights, &deed);
 
+	if (error != NULL && error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+	{
+		FreeErrorData(error);
+		error = attempt(do_with_rights, &deed);
+	}
 	event->again = error != NULL && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
 	if (event->again)
 	{
