@@ -10,7 +10,7 @@ use Test::More;
 use Cwd qw(abs_path);
 use File::Basename;
 
-my $tables = abs_path(dirname(__FILE__) . '/../sql/include/butler_registry.sql');
+my $include = abs_path(dirname(__FILE__) . '/../sql/include');
 
 my %node;
 for my $name (qw(coordinator east west))
@@ -36,27 +36,9 @@ query("SELECT citus_set_coordinator_host('127.0.0.1', " . $coordinator->port . '
 query("SELECT citus_add_node('127.0.0.1', " . $node{$_}->port . ')') for qw(east west);
 query(q{ALTER SYSTEM SET citus.shard_count = 4});
 query(q{SELECT pg_reload_conf()});
-$coordinator->run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $coordinator->connstr('postgres'), '-f', $tables ])
+$coordinator->run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $coordinator->connstr('postgres'),
+	map { ('-f', "$include/$_.sql") } qw(butler_registry butler_second_instrument) ])
   or die 'could not make a registry';
-
-# A second instrument, and puts for either.
-query(q{
-	INSERT INTO registry.instrument VALUES ('Two', 1000, 1000, 10, 'Two');
-	INSERT INTO registry.physical_filter VALUES ('Two', 'r', 'r');
-	INSERT INTO registry.detector SELECT 'Two', d, 'T' || d, 'SCIENCE' FROM generate_series(0, 3) d;
-	INSERT INTO registry.day_obs VALUES ('Two', 20250101, NULL);
-	INSERT INTO registry.visit SELECT 'Two', id, day_obs, 'r', 'two ' || id, seq_num, exposure_time, target_name, 1, registry.square(7 * id, -5), timespan FROM registry.visit;
-	CREATE FUNCTION registry.put_many(instrument text, run text, detectors int[], visits int[]) RETURNS bigint LANGUAGE plpgsql AS $$
-	DECLARE
-		c bigint := (SELECT collection_id FROM registry.collection c WHERE c.name = run);
-	BEGIN
-		INSERT INTO registry.dataset SELECT registry.id(concat(instrument, run, d, '-', v)), 2, 0, c FROM unnest(detectors) d, unnest(visits) v;
-		INSERT INTO registry.dataset_tags_00000002
-			SELECT 2, registry.id(concat(instrument, run, d, '-', v)), c, instrument, d, v FROM unnest(detectors) d, unnest(visits) v;
-		RETURN cardinality(detectors) * cardinality(visits);
-	END
-	$$;
-});
 
 my $config = q{{"collection_type": "RUN", "collections": ["Cam/.*"], "facility_name": "F", "obs_collection": "All",
 	"dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{records[visit].name} {records[detector].full_name}"}},

@@ -9,7 +9,7 @@ use Test::More;
 use Cwd qw(abs_path);
 use File::Basename;
 
-my $tables = abs_path(dirname(__FILE__) . '/../sql/include/butler_registry.sql');
+my $include = abs_path(dirname(__FILE__) . '/../sql/include');
 
 my %node;
 for my $name (qw(registry north south))
@@ -26,28 +26,10 @@ if ($registry->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensi
 {
 	plan skip_all => 'postgres_fdw is not installed';
 }
-$registry->run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $registry->connstr('postgres'), '-f', $tables ])
+$registry->run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $registry->connstr('postgres'),
+	map { ('-f', "$include/$_.sql") } qw(butler_registry butler_second_instrument) ])
   or die 'could not make a registry';
-
-# A second instrument, and puts for either.
-$registry->safe_psql('postgres', q{
-	INSERT INTO registry.instrument VALUES ('Two', 1000, 1000, 10, 'Two');
-	INSERT INTO registry.physical_filter VALUES ('Two', 'r', 'r');
-	INSERT INTO registry.detector SELECT 'Two', d, 'T' || d, 'SCIENCE' FROM generate_series(0, 3) d;
-	INSERT INTO registry.day_obs VALUES ('Two', 20250101, NULL);
-	INSERT INTO registry.visit SELECT 'Two', id, day_obs, 'r', 'two ' || id, seq_num, exposure_time, target_name, 1, registry.square(7 * id, -5), timespan FROM registry.visit;
-	CREATE FUNCTION registry.put_many(instrument text, run text, detectors int[], visits int[]) RETURNS bigint LANGUAGE plpgsql AS $$
-	DECLARE
-		c bigint := (SELECT collection_id FROM registry.collection c WHERE c.name = run);
-	BEGIN
-		INSERT INTO registry.dataset SELECT registry.id(concat(instrument, run, d, '-', v)), 2, 0, c FROM unnest(detectors) d, unnest(visits) v;
-		INSERT INTO registry.dataset_tags_00000002
-			SELECT 2, registry.id(concat(instrument, run, d, '-', v)), c, instrument, d, v FROM unnest(detectors) d, unnest(visits) v;
-		RETURN cardinality(detectors) * cardinality(visits);
-	END
-	$$;
-	CREATE EXTENSION postgres_fdw;
-});
+$registry->safe_psql('postgres', 'CREATE EXTENSION postgres_fdw');
 for my $name (qw(north south))
 {
 	$registry->safe_psql('postgres', "CREATE SERVER $name FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '" . $node{$name}->host . "', port '"
