@@ -1,6 +1,6 @@
 """Brings datasets into a Butler registry by the client and with catreg, and compares what both have written.
 Then makes the ObsCore table of that registry by the export script and with catreg, compares them, and watches
-the table while the client and catreg go on.
+the table while the client and catreg go on, and a find-first table while the client edits the chain that it follows.
 
 obscore.py SERVER_URI FOLDER VISITS; ./demo prepares all of these.
 """
@@ -20,6 +20,7 @@ from lsst.dax.obscore.script import obscore_export
 
 DETECTORS = range(20)
 RAWS, CALEXPS = "Cam/raw/all", "Cam/runs/1"
+AGAIN, CHAIN = "Cam/runs/2", "Cam/defaults"
 
 # In the manner of those that Rubin Observatory publishes; good for the script and for catreg.
 CONFIG = kit.configuration(
@@ -153,7 +154,8 @@ def check_table(claims, sql, what, rows):
     differing = differences(sql)
     claims.check(f"{what}: the table has {value(sql, 'SELECT count(*) FROM obscore'):,} rows, {differing} of which differ from the export's",
                  differing == 0 and value(sql, "SELECT count(*) FROM obscore") == rows == value(sql, "SELECT count(*) FROM exported"))
-    wrong = sum(value(sql, "SELECT count(*) FROM catreg.check_obscore(%s::text::regclass)", name) for name in ("obscore", "good"))
+    wrong = sum(value(sql, "SELECT count(*) FROM catreg.check_obscore(%s::text::regclass)", name)
+                for name, in sql.execute("SELECT obscore::text FROM catreg.obscore").fetchall())
     claims.check(f"{what}: catreg.check_obscore lists {wrong} rows", wrong == 0)
 
 
@@ -205,6 +207,31 @@ def watch(claims, butler, sql, visits):
     found = value(sql, of_visit, *names)
     claims.check(f"it removes the {len(raws)} raws: {found} rows of the visit are left", found == len(calexps))
     return more - len(raws)
+
+
+def check_first(claims, butler, sql, what):
+    "Is table first what the client finds first in the chain, and how many of its datasets are in the later run?"
+    found = {ref.id for ref in butler.query_datasets("calexp", CHAIN, find_first=True, limit=None)}
+    ids = {id for id, in sql.execute("SELECT registry_dataset_id FROM first")}
+    again = value(sql, "SELECT count(*) FROM first WHERE lsst_run = %s", AGAIN)
+    claims.check(f"{what}: {len(ids):,} rows, {again} of {AGAIN}; {len(ids ^ found)} differ from the client's find_first", ids == found)
+    return again
+
+
+def watch_chain(claims, butler, sql, visit):
+    "The client edits a chain, and rows of the table that follows it change places."
+    collections = butler.collections
+    collections.register(AGAIN)
+    refs = butler.registry.insertDatasets("calexp", kit.calexp_ids([visit], DETECTORS)[:12], run=AGAIN)
+    collections.register(CHAIN, CollectionType.CHAINED)
+    collections.redefine_chain(CHAIN, [CALEXPS])
+    create(sql, CONFIG | {"collection_type": "CHAINED", "collections": [CHAIN]}, "first")
+    before = check_first(claims, butler, sql, f"chain {CHAIN} = {CALEXPS}")
+    collections.prepend_chain(CHAIN, AGAIN)
+    moved = check_first(claims, butler, sql, f"it prepends {AGAIN}, where {len(refs)} of them were made again")
+    collections.remove_from_chain(CHAIN, AGAIN)
+    after = check_first(claims, butler, sql, "it removes that run from the chain")
+    claims.check(f"the edits moved {moved} rows there and back", (before, moved, after) == (0, len(refs), 0))
 
 
 def make_twins(server_uri, folder, visits):
@@ -261,6 +288,10 @@ def main(server_uri, folder, visits):
         say("\nCatreg and the client, unmodified, go on; nothing is run but what they do:")
         datasets += watch_ingest(claims, butler, sql, visits - 2, files)
         datasets += watch(claims, butler, sql, visits)
+        say("\nA find-first table, which follows a chain of collections:")
+        say("  SELECT catreg.create_obscore('{\"collection_type\": \"CHAINED\", ...}', name => 'first');")
+        watch_chain(claims, butler, sql, visits - 3)
+        say("\nAnd in the end:")
         load(sql, export(repository, folder))
         check_table(claims, sql, "afterwards, exported again", datasets)
     return 1 if claims.wrong else 0
