@@ -5,6 +5,7 @@ CATREG_BUTLER, the Python of an environment of test/peers/requirements-butler.tx
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -89,12 +90,12 @@ def client_calls(options):
         repositories[f"catreg, {kind}"] = with_catreg(plain, f"catreg_bench_kept_{kind.lower()}", config)
         repositories[f"the client's manager, {kind}"] = make(
             f"catreg_bench_client_{kind.lower()}", visits, config, detectors=10)
-    results = harness.rounds(options, list(repositories), lambda way: measure_calls(repositories[way], visits, options))
-    for repository in repositories.values():
-        harness.drop(repository.uri.rsplit("/", 1)[1])
-
+    results = harness.rounds(options, list(repositories), lambda way: measure_calls(repositories[way], visits))
     for what in ("wall", "CPU of client and backend"):
         show_calls(what, f"Client calls, {visits * 10:,} datasets each: microseconds a dataset, {what}", results)
+    call_by_call(options, {way: repository for way, repository in repositories.items() if "manager" not in way}, visits)
+    for repository in repositories.values():
+        harness.drop(repository.uri.rsplit("/", 1)[1])
 
 
 def show_calls(what, heading, results):
@@ -117,50 +118,108 @@ def backends(database):
         return [int(pid) for pid in session.run(f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}'")]
 
 
-def measure_calls(repository, visits, options):
+def calls_of(butler, visits):
+    "The client's calls, each as (its name, None: of no interest; datasets; what calls it), to be sent the answer."
+    registry = butler.registry
+    kinds = [("calexp", kit.calexp_ids(range(visits), range(10)), "runs/a", "runs/b"),
+             ("raw", kit.raw_ids(range(visits), range(10)), "Cam/raw/all", "Cam/raw/imported")]
+    for name, ids, first, second in kinds:
+        n = len(ids)
+        dataset_type = butler.get_dataset_type(name)
+        single = [{**d, "detector": 9} for d in ids[:SINGLE]]
+        # the first put pays for the client's caches
+        yield None, 1, lambda: registry.removeDatasets(registry.insertDatasets(name, ids[:1], run=first))
+        some = [d for i, d in enumerate({d.get("visit", d.get("exposure")): d for d in single}.values()) if i < SINGLE]
+        refs = yield (f"insertDatasets of one {name}", len(some),
+                      lambda: [ref for d in some for ref in registry.insertDatasets(name, [d], run=second)])
+        yield None, len(some), lambda: registry.removeDatasets(refs)
+        refs = yield f"insertDatasets, {name}", n, lambda: registry.insertDatasets(name, ids, run=first)
+        more = [DatasetRef(dataset_type, ref.dataId, second) for ref in refs]
+        yield f"_importDatasets, {name}", n, lambda: registry._importDatasets(more, expand=False)
+        yield f"associate, {name}", n, lambda: registry.associate(kit.TAG, refs)
+        yield f"disassociate, {name}", n, lambda: registry.disassociate(kit.TAG, refs)
+        yield f"removeDatasets, {name}", n, lambda: registry.removeDatasets(more)
+        yield None, n, lambda: registry._importDatasets(more, expand=False)
+        yield (f"pruneDatasets, {name}", n,
+               lambda: butler.pruneDatasets(more, disassociate=True, unstore=True, purge=True))
+        yield f"removeCollection of a run, {name}", n, lambda: registry.removeCollection(first)
+        yield None, 1, lambda: butler.collections.register(first)
+
+
+class Clock:
+    "Microseconds that a client's call takes for each of some datasets."
+
+    def __init__(self, database):
+        self.pids = backends(database)
+
+    def cpu(self):
+        return time.process_time() + sum(map(harness.cpu_seconds, self.pids))
+
+    def time(self, number, call):
+        "The answer, and what it took by a clock, and of the client's and the backend's processors."
+        start = time.perf_counter()
+        spent = self.cpu()
+        answer = call()
+        spent = self.cpu() - spent
+        return answer, (time.perf_counter() - start) / number * 1e6, spent / number * 1e6
+
+
+def measure_calls(repository, visits):
     "Each call once, in a fresh copy; what it costs a dataset."
     took = {}
     folder = os.path.join(harness.FOLDER, f"run{time.monotonic_ns()}")
     with harness.copy(repository.uri.rsplit("/", 1)[1]) as database:
         with repository.copied(f"{harness.URI}/{database}", folder).client() as butler:
-            registry = butler.registry
-            pids = []
+            calls = calls_of(butler, visits)
+            what, number, call = next(calls)
+            while True:
+                answer, wall, cpu = Clock(database).time(number, call)
+                took["wall", what], took["CPU of client and backend", what] = wall, cpu
+                try:
+                    what, number, call = calls.send(answer)
+                except StopIteration:
+                    return {key: cost for key, cost in took.items() if key[1] is not None}
 
-            def cpu():
-                return time.process_time() + sum(map(harness.cpu_seconds, pids))
 
-            def timed(what, number, call):
-                pids[:] = pids or backends(database)
-                start = time.perf_counter()
-                spent = cpu()
-                answer = call()
-                took["CPU of client and backend", what] = (cpu() - spent) / number * 1e6
-                took["wall", what] = (time.perf_counter() - start) / number * 1e6
-                return answer
+def call_by_call(options, repositories, visits):
+    """The same where registries last: each call is made in all of them, one after the other, before the next one is.
+    Ratios of two that were made within a second or so say more on a machine whose speed changes."""
+    took = {}
+    with contextlib.ExitStack() as stack:
+        butlers = {way: stack.enter_context(repository.client()) for way, repository in repositories.items()}
+        for n in range(1 + options.runs * 3):
+            calls = {way: calls_of(butler, visits) for way, butler in butlers.items()}
+            steps = {way: next(some) for way, some in calls.items()}
+            while steps:
+                answers = {}
+                for way in sorted(steps, reverse=n % 2):
+                    what, number, call = steps[way]
+                    clock = Clock(repositories[way].uri.rsplit("/", 1)[1])
+                    answers[way], *cost = clock.time(number, call)
+                    # the first round pays for all caches
+                    if what is not None and n > 0:
+                        took.setdefault(what, {}).setdefault(way, []).append(cost)
+                steps = next_steps(calls, answers)
+    harness.heading(f"Client calls, {visits * 10:,} datasets each, by turns in registries that last:"
+                    f" ratios to no ObsCore, median (quartiles) of {options.runs * 3}")
+    others = [way for way in repositories if way != "no ObsCore"]
+    harness.table(["call", "no ObsCore, us CPU", *(f"{way}, {kind}" for way in others for kind in ("wall", "CPU"))], [
+        (what, f"{statistics.median(cost[1] for cost in ways['no ObsCore']):.0f}",
+         *(paired(ways["no ObsCore"], ways[way], kind) for way in others for kind in (0, 1)))
+        for what, ways in took.items()])
 
-            kinds = [("calexp", kit.calexp_ids(range(visits), range(10)), "runs/a", "runs/b"),
-                     ("raw", kit.raw_ids(range(visits), range(10)), "Cam/raw/all", "Cam/raw/imported")]
-            for name, ids, first, second in kinds:
-                n = len(ids)
-                dataset_type = butler.get_dataset_type(name)
-                single = [{**d, "detector": 9} for d in ids[:SINGLE]]
-                # the first put pays for the client's caches
-                registry.removeDatasets(registry.insertDatasets(name, ids[:1], run=first))
-                some = [d for i, d in enumerate({d.get("visit", d.get("exposure")): d for d in single}.values()) if i < SINGLE]
-                refs = timed(f"insertDatasets of one {name}", len(some),
-                             lambda: [ref for d in some for ref in registry.insertDatasets(name, [d], run=second)])
-                registry.removeDatasets(refs)
-                refs = timed(f"insertDatasets, {name}", n, lambda: registry.insertDatasets(name, ids, run=first))
-                more = [DatasetRef(dataset_type, ref.dataId, second) for ref in refs]
-                timed(f"_importDatasets, {name}", n, lambda: registry._importDatasets(more, expand=False))
-                timed(f"associate, {name}", n, lambda: registry.associate(kit.TAG, refs))
-                timed(f"disassociate, {name}", n, lambda: registry.disassociate(kit.TAG, refs))
-                timed(f"removeDatasets, {name}", n, lambda: registry.removeDatasets(more))
-                registry._importDatasets(more, expand=False)
-                timed(f"pruneDatasets, {name}", n,
-                      lambda: butler.pruneDatasets(more, disassociate=True, unstore=True, purge=True))
-                timed(f"removeCollection of a run, {name}", n, lambda: registry.removeCollection(first))
-    return took
+
+def next_steps(calls, answers):
+    "What each client calls next; nothing where all are done."
+    try:
+        return {way: some.send(answers[way]) for way, some in calls.items()}
+    except StopIteration:
+        return {}
+
+
+def paired(base, costs, kind):
+    low, middle, high = statistics.quantiles([cost[kind] / other[kind] for other, cost in zip(base, costs)], n=4)
+    return f"{middle:.3f} ({low:.2f}-{high:.2f})"
 
 
 # ------------------------------------------------------- building, and updates
