@@ -41,6 +41,13 @@
 #include "obscore/tiled.h"
 #include "obscore/touched.h"
 
+/*
+ * What a deadlock has undone is done again so often.  The other one is first given so many
+ * microseconds to wake up, then four times as many each time.
+ */
+#define MAX_DEADLOCKS 3
+#define WAKING_TIME 10000L
+
 PG_FUNCTION_INFO_V1(maintain_obscore);
 PG_FUNCTION_INFO_V1(maintain_obscore_path);
 
@@ -291,31 +298,43 @@ do_with_rights(void *arg)
 }
 
 /*
+ * Where two wait for each other, and this one is ended, what was undone has let go of
+ * the locks that were taken here: the other one goes on, and this one after him.  But he
+ * has to wake up first, or this one takes the same locks again and they meet as before.
+ */
+static ErrorData *
+attempt_past_deadlocks(Deed *deed)
+{
+	ErrorData  *error = attempt(do_with_rights, deed);
+
+	for (int i = 0; i < MAX_DEADLOCKS && error != NULL && error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED; i++)
+	{
+		FreeErrorData(error);
+		pg_usleep(WAKING_TIME << (2 * i));
+		CHECK_FOR_INTERRUPTS();
+		error = attempt(do_with_rights, deed);
+	}
+	return error;
+}
+
+/*
  * Does something about an ObsCore table, with its owner's rights, so that what
  * goes wrong leaves the client's statement alone.
  *
  * In a find-first table a dataset whose tag has got another data id has a row yet
  * under the old one.  That is no client's doing, and is found out by the error.
- *
- * Where two wait for each other, and this one is ended, what was undone has let go of
- * the locks that were taken here: the other one goes on, and this one after him.
  */
 static void
 do_safely(Oid table, Action action, Event *event)
 {
 	Deed		deed = {table, action, event};
-	ErrorData  *error = attempt(do_with_rights, &deed);
+	ErrorData  *error = attempt_past_deadlocks(&deed);
 
-	if (error != NULL && error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-	{
-		FreeErrorData(error);
-		error = attempt(do_with_rights, &deed);
-	}
 	event->again = error != NULL && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
 	if (event->again)
 	{
 		FreeErrorData(error);
-		error = attempt(do_with_rights, &deed);
+		error = attempt_past_deadlocks(&deed);
 		event->again = false;
 	}
 	if (error == NULL)
