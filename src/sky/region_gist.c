@@ -177,21 +177,19 @@ typedef struct SplitItem
 	const RegionKey *key;
 } SplitItem;
 
-static int
-compare_items(const void *a, const void *b)
-{
-	float4		x = ((const SplitItem *) a)->middle;
-	float4		y = ((const SplitItem *) b)->middle;
-
-	return (x > y) - (x < y);
-}
+#define ST_SORT sort_items
+#define ST_ELEMENT_TYPE SplitItem
+#define ST_COMPARE(a, b) (((a)->middle > (b)->middle) - ((a)->middle < (b)->middle))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static void
 sort_along(SplitItem *items, int n, int axis)
 {
 	for (int i = 0; i < n; i++)
 		items[i].middle = items[i].key->reach[2 * axis] - items[i].key->reach[2 * axis + 1];
-	qsort(items, n, sizeof(SplitItem), compare_items);
+	sort_items(items, n);
 }
 
 /*
@@ -268,7 +266,8 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 			met = this_met;
 		}
 	}
-	sort_along(items, n, axis);
+	if (axis != 2)
+		sort_along(items, n, axis);
 
 	split->spl_left = palloc(sizeof(OffsetNumber) * n);
 	split->spl_right = palloc(sizeof(OffsetNumber) * n);

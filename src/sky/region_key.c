@@ -48,12 +48,22 @@ round_down(double value)
 	return rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
 }
 
-static float4
+/*
+ * As nextafterf() would, but without a call and without a jump, so that several can be rounded at
+ * once.  No value that is more than 0 is rounded to -0.
+ */
+static inline float4
 round_up(double value)
 {
-	float4		rounded = (float4) value;
+	union
+	{
+		float4		number;
+		int32		bits;
+	}			rounded = {(float4) value};
+	int32		step = rounded.number < 0 ? -1 : 1;
 
-	return rounded < value ? nextafterf(rounded, INFINITY) : rounded;
+	rounded.bits += rounded.number < value ? step : 0;
+	return rounded.number;
 }
 
 static int16
@@ -127,20 +137,31 @@ leaf_key_make(LeafKey *key, const Shape *shape)
 			diagonal_up(circle_reach(&circle, N_AXIS_REACHES + i));
 }
 
-/* How far the box of a region's key reaches in a direction. */
-static double
-box_reach(const RegionKey *key, int i)
+/*
+ * How far the box of a region's key reaches in the directions between two axes, or three,
+ * as directions[] has them.
+ */
+static void
+box_reaches(double *reaches, const float4 *box)
 {
-	const double *direction = &directions[i / 2].x;
-	double		reach = 0;
+	double		x = box[0],
+				y = box[2],
+				z = box[4];
+	double		back_x = box[1],
+				back_y = box[3],
+				back_z = box[5];
+	double		sums[N_REACHES - N_AXIS_REACHES] = {
+		x + y, back_x + back_y, x + back_y, back_x + y,
+		x + z, back_x + back_z, x + back_z, back_x + z,
+		y + z, back_y + back_z, y + back_z, back_y + z,
+		x + y + z, back_x + back_y + back_z, x + y + back_z, back_x + back_y + z,
+		x + back_y + z, back_x + y + back_z, back_x + y + z, x + back_y + back_z
+	};
 
-	for (int axis = 0; axis < 3; axis++)
-	{
-		double		part = i % 2 == 0 ? direction[axis] : -direction[axis];
-
-		reach += fabs(part) * key->reach[2 * axis + (part < 0)];
-	}
-	return Min(1, reach);
+	for (int i = 0; i < N_PAIR_REACHES; i++)
+		reaches[i] = Min(1, HALF * sums[i]);
+	for (int i = N_PAIR_REACHES; i < lengthof(sums); i++)
+		reaches[i] = Min(1, THIRD * sums[i]);
 }
 
 /*
@@ -150,6 +171,7 @@ void
 inner_key_make(InnerKey *inner, const RegionKey *key)
 {
 	const LeafKey *leaf = (const LeafKey *) key;
+	double		reaches[N_REACHES - N_AXIS_REACHES];
 
 	if (!is_leaf_key(key))
 	{
@@ -157,14 +179,12 @@ inner_key_make(InnerKey *inner, const RegionKey *key)
 		return;
 	}
 	SET_VARSIZE(inner, sizeof(InnerKey));
-	for (int i = 0; i < N_REACHES; i++)
-	{
-		double		reach = i < N_AXIS_REACHES ? key->reach[i] : box_reach(key, i);
-
-		if (i >= N_AXIS_REACHES && i < N_AXIS_REACHES + N_LEAF_DIAGONALS)
-			reach = Min(reach, (double) leaf->diagonal[i - N_AXIS_REACHES] / PG_INT16_MAX);
-		inner->reach[i] = round_up(reach);
-	}
+	memcpy(inner->reach, key->reach, sizeof(key->reach));
+	box_reaches(reaches, key->reach);
+	for (int i = 0; i < N_LEAF_DIAGONALS; i++)
+		reaches[i] = Min(reaches[i], (double) leaf->diagonal[i] / PG_INT16_MAX);
+	for (int i = 0; i < lengthof(reaches); i++)
+		inner->reach[N_AXIS_REACHES + i] = round_up(reaches[i]);
 }
 
 void

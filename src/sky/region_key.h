@@ -19,6 +19,7 @@
  */
 #define N_AXIS_REACHES		6
 #define N_LEAF_DIAGONALS	4
+#define N_PAIR_REACHES		12		/* between two axes */
 #define N_REACHES			26
 
 /* What all keys begin with; a varlena. */
