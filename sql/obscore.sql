@@ -61,13 +61,14 @@ CREATE FUNCTION catreg.obscore_data_id(dataset_type bigint, VARIADIC "values" "a
 COMMENT ON FUNCTION catreg.obscore_data_id(bigint, "any") IS
     'internal: a key for a dataset type and a data id';
 
+-- Looks into the search path with a snapshot of its own, of which there are none in parallel queries.
 CREATE FUNCTION catreg.obscore_position(obscore regclass, collection bigint) RETURNS int
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_position(regclass, bigint) IS
     'internal: a collection''s place in the search path of an ObsCore table, NULL if it has none';
 
 CREATE FUNCTION catreg.obscore_position(obscore regclass, collection text) RETURNS int
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_position(regclass, text) IS
     'internal: the same where collections go by their names';
 
@@ -86,30 +87,31 @@ CREATE FUNCTION catreg.obscore_find_first_indexes(obscore regclass) RETURNS SETO
 COMMENT ON FUNCTION catreg.obscore_find_first_indexes(regclass) IS
     'internal: what makes the indexes that a find-first ObsCore table needs';
 
--- Values of columns
+-- Values of columns. What a function notes is reported by obscore_noted() around it, so in the same parallel worker.
+-- pgsphere's are called in subtransactions, of which there are none in parallel queries.
 
 CREATE FUNCTION catreg.obscore_noted(dataset_id uuid, "column" text, value anyelement) RETURNS anyelement
-    LANGUAGE c AS 'MODULE_PATHNAME';
+    LANGUAGE c PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_noted(uuid, text, anyelement) IS
     'internal: the value; warns of what was noted while it was made';
 
 CREATE FUNCTION catreg.obscore_failed(problem text) RETURNS text
-    LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+    LANGUAGE c STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_failed(text) IS
     'internal: NULL, with a problem noted';
 
 CREATE FUNCTION catreg.obscore_region(encoded text) RETURNS catreg.region
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_region(text) IS
     'internal: the region of a record, NULL where it cannot be read';
 
 CREATE FUNCTION catreg.obscore_region(VARIADIC encoded text[]) RETURNS catreg.region
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_region_intersection';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'obscore_region_intersection';
 COMMENT ON FUNCTION catreg.obscore_region(text[]) IS
     'internal: the intersection of the regions of several records';
 
 CREATE FUNCTION catreg.obscore_pixel(class text, level int, id bigint) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_pixel(text, int, bigint) IS
     'internal: the region of a pixel, in base64, NULL where it cannot be made';
 
@@ -134,17 +136,17 @@ COMMENT ON FUNCTION catreg.obscore_s_region(catreg.region) IS
     'internal: its ADQL if the region is a convex polygon, else NULL';
 
 CREATE FUNCTION catreg.obscore_mjd(nanoseconds bigint) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_mjd(bigint) IS
     'internal: the MJD in UTC of a time in TAI, NULL where it cannot be told';
 
 CREATE FUNCTION catreg.obscore_fit(value text, length int) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_fit(text, int) IS
     'internal: the text, NULL where it is longer than a column takes';
 
 CREATE FUNCTION catreg.obscore_fit(value bigint, bytes int) RETURNS bigint
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'obscore_fit_integer';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'obscore_fit_integer';
 COMMENT ON FUNCTION catreg.obscore_fit(bigint, int) IS
     'internal: the integer, NULL where a column of so many bytes does not hold it';
 

@@ -11,22 +11,22 @@ COMMENT ON FUNCTION catreg.obscore_node_id(uuid) IS
     'the node of a Tiled catalog whose registry_dataset_id this is, NULL if it is none''s';
 
 CREATE FUNCTION catreg.obscore_json_text(value jsonb, place text, optional boolean) RETURNS text
-    LANGUAGE c IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_json_text(jsonb, text, boolean) IS
     'internal: a value in metadata as a text, NULL where it is none';
 
 CREATE FUNCTION catreg.obscore_json_int(value jsonb, place text, optional boolean) RETURNS bigint
-    LANGUAGE c IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_json_int(jsonb, text, boolean) IS
     'internal: a value in metadata as an integer, NULL where it is none';
 
 CREATE FUNCTION catreg.obscore_json_float(value jsonb, place text, optional boolean, unit integer) RETURNS float8
-    LANGUAGE c IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_json_float(jsonb, text, boolean, integer) IS
     'internal: a value in metadata as a number, out of a unit, NULL where it is none';
 
 CREATE FUNCTION catreg.obscore_json_bool(value jsonb, place text, optional boolean) RETURNS boolean
-    LANGUAGE c IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_json_bool(jsonb, text, boolean) IS
     'internal: a value in metadata as a boolean, NULL where it is none';
 
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION catreg.obscore_url_path(text[]) IS
     'internal: a node''s path as URLs have it';
 
 CREATE FUNCTION catreg.obscore_footprint(s_region text, s_ra float8, s_dec float8, s_fov float8) RETURNS catreg.region
-    LANGUAGE c IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION catreg.obscore_footprint(text, float8, float8, float8) IS
     'internal: the region that s_region tells, or else a circle; NULL where there is none';
 

@@ -81,6 +81,19 @@ query_prepare(const char *text, int nargs, Oid *argtypes)
 }
 
 /*
+ * The same of a query that only reads, and that parallel workers may take part in.
+ */
+SPIPlanPtr
+query_prepare_parallel(const char *text)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(text, 0, NULL, CURSOR_OPT_PARALLEL_OK);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
  * Returns the saved plan of a query about a relation, preparing it where there
  * is none or where the catalogs have changed since.  SPI must be connected.
  *

@@ -166,6 +166,12 @@ same_strings(const List *a, const List *b)
 }
 
 static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
 has_join(const ObscoreSelect *select, const ObscoreJoin *join)
 {
 	ListCell   *cell;
@@ -176,8 +182,7 @@ has_join(const ObscoreSelect *select, const ObscoreJoin *join)
 
 		if (strcmp(join->alias, other->alias) == 0 && join->relation == other->relation &&
 			same_strings(join->keys, other->keys) && same_strings(join->values, other->values) &&
-			(join->lateral == NULL) == (other->lateral == NULL) &&
-			(join->lateral == NULL || strcmp(join->lateral, other->lateral) == 0))
+			same_text(join->lateral, other->lateral) && same_text(join->region, other->region))
 			return true;
 	}
 	return false;

@@ -44,6 +44,8 @@ write_difference(StringInfo text, const Obscore *obscore)
 
 /*
  * For a query that makes all rows, until query_settings_back() with what is returned.
+ * Each dataset has records of its own, more or less: to remember those that were looked
+ * up takes time and memory.
  */
 static int
 begin_planning(const Obscore *obscore)
@@ -51,6 +53,7 @@ begin_planning(const Obscore *obscore)
 	int			level = obscore->tiled != NULL ? obscore_tiled_by_key() : NewGUCNestLevel();
 
 	query_set("jit", "off");
+	query_set("enable_memoize", "off");
 	return level;
 }
 
@@ -154,8 +157,9 @@ PG_FUNCTION_INFO_V1(obscore_fill);
 
 /*
  * obscore_fill(obscore) -> bigint: makes all rows of a table that is empty, of what
- * is committed now.  A dataset that has tags in several runs may have several: its
- * caller adds the primary key (see obscore_add_key()).
+ * is committed now; those of a table that its caller has just made are frozen, as
+ * obscore_fill_from() has them.  A dataset that has tags in several runs may have several:
+ * its caller adds the primary key (see obscore_add_key()).
  */
 Datum
 obscore_fill(PG_FUNCTION_ARGS)
@@ -164,6 +168,7 @@ obscore_fill(PG_FUNCTION_ARGS)
 	const Obscore *obscore = obscore_get(table, false);
 	StringInfoData text;
 	QueryUser	before;
+	bool		is_new = obscore_is_new(table);
 	uint64		n = 0;
 	int			level;
 	ListCell   *cell;
@@ -174,23 +179,25 @@ obscore_fill(PG_FUNCTION_ARGS)
 	SPI_connect();
 	query_become(obscore->owner, &before);
 	initStringInfo(&text);
+	level = begin_planning(obscore);
 	if (obscore->find_first)
 	{
 		obscore_save_path(obscore);
 		foreach(cell, obscore->selects)
-			n += obscore_fill_first(obscore, lfirst(cell), false);
+			n += obscore_fill_first(obscore, lfirst(cell), is_new);
+	}
+	else if (obscore->plain)
+	{
+		appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
+		obscore_write_query(&text, obscore);
+		n = query_execute_once(text.data);
 	}
 	else
 	{
-		appendStringInfo(&text, "INSERT INTO %s (%s)\n", query_relation(table), obscore_column_list(obscore, ""));
-		if (obscore->plain)
-			obscore_write_query(&text, obscore);
-		else
-			obscore_write_single_query(&text, obscore);
-		level = begin_planning(obscore);
-		n = query_execute_once(text.data);
-		query_settings_back(level);
+		obscore_write_single_query(&text, obscore);
+		n = obscore_write_rows(obscore, text.data, is_new);
 	}
+	query_settings_back(level);
 	set_refreshed(table);
 	query_return(&before);
 	SPI_finish();

@@ -357,8 +357,7 @@ footprint_join(const char *arguments)
 	ObscoreJoin *join = palloc0(sizeof(ObscoreJoin));
 
 	join->alias = "footprint";
-	join->lateral = psprintf("(SELECT catreg.obscore_noted(t.dataset_id, 'region', catreg.obscore_region(%s)) AS region OFFSET 0)",
-							 arguments);
+	join->region = psprintf("catreg.obscore_noted(t.dataset_id, 'region', catreg.obscore_region(%s))", arguments);
 	return join;
 }
 

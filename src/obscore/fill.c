@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
@@ -137,6 +138,19 @@ receive_nothing(DestReceiver *self)
 }
 
 /*
+ * Was a table made in this subtransaction?  Then its rows may be frozen.
+ */
+bool
+obscore_is_new(Oid table)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	bool		is_new = rel->rd_createSubid == GetCurrentSubTransactionId();
+
+	table_close(rel, NoLock);
+	return is_new;
+}
+
+/*
  * Writes the rows that a query makes, which are not there yet, in bulk.  Frozen
  * rows, for a table made in this (sub)transaction only, are seen by whoever sees
  * the table, however old his snapshot.  SPI must be connected, with the rights of
@@ -157,7 +171,7 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 	target.rel = table_open(obscore->table, RowExclusiveLock);
 	find_columns(obscore, columns);
 	receiver.writer = writer_begin(&target);
-	n_rows = send_rows(query_prepare(typed_query(obscore, query, columns), 0, NULL), &receiver.pub);
+	n_rows = send_rows(query_prepare_parallel(typed_query(obscore, query, columns)), &receiver.pub);
 	writer_end(receiver.writer);
 	table_close(target.rel, NoLock);
 	query_settings_back(level);
@@ -170,7 +184,7 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 static Tuplestorestate *
 keep_rows(const char *query, TupleDesc *desc, uint64 *n_rows)
 {
-	SPIPlanPtr	plan = query_prepare(query, 0, NULL);
+	SPIPlanPtr	plan = query_prepare_parallel(query);
 	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
 	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
 

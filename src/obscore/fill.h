@@ -11,6 +11,7 @@
 #include "obscore/obscore.h"
 
 extern int	obscore_join_to_tags(void);
+extern bool obscore_is_new(Oid table);
 extern uint64 obscore_write_rows(const Obscore *obscore, const char *query, bool frozen);
 extern uint64 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen);
 

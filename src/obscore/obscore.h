@@ -35,6 +35,8 @@ typedef struct ObscoreJoin
 	List	   *values;			/* what they equal: SQL over t and aliases */
 	List	   *depends;		/* the aliases that the values name, but t */
 	char	   *lateral;		/* joined in this form instead, or NULL */
+	char	   *region;			/* or it is the column "region" alone, which is made of the
+								 * others once a row; or NULL */
 	bool		path_only;		/* not joined itself */
 	bool		combination;	/* comes and goes with no regard to datasets */
 } ObscoreJoin;

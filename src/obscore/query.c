@@ -259,8 +259,22 @@ write_conditions(StringInfo text, const ObscoreJoin *join)
 	}
 }
 
+/*
+ * A subquery without FROM is what takes least for each row, but before PostgreSQL 16 no parallel
+ * worker executes it; VALUES they do.
+ */
 static void
-write_joins(StringInfo text, const ObscoreSelect *select)
+write_region(StringInfo text, const ObscoreJoin *join, bool parallel)
+{
+	if (parallel)
+		appendStringInfo(text, "\nLEFT JOIN LATERAL (VALUES (%s)) AS %s (region) ON true", join->region, join->alias);
+	else
+		appendStringInfo(text, "\nLEFT JOIN LATERAL (SELECT %s AS region OFFSET 0) AS %s ON true", join->region, join->alias);
+}
+
+/* parallel: for a query of all rows. */
+static void
+write_joins(StringInfo text, const ObscoreSelect *select, bool parallel)
 {
 	ListCell   *cell;
 
@@ -270,7 +284,9 @@ write_joins(StringInfo text, const ObscoreSelect *select)
 
 		if (join->path_only)
 			continue;
-		if (join->lateral != NULL)
+		if (join->region != NULL)
+			write_region(text, join, parallel);
+		else if (join->lateral != NULL)
 			appendStringInfo(text, "\nLEFT JOIN LATERAL %s AS %s ON true", join->lateral, join->alias);
 		else
 		{
@@ -290,7 +306,7 @@ obscore_write_select(StringInfo text, const Obscore *obscore, const ObscoreSelec
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
 	obscore_write_members(text, obscore, select, source);
 	appendStringInfoString(text, ") t");
-	write_joins(text, select);
+	write_joins(text, select, source == NULL);
 }
 
 /*
@@ -303,7 +319,7 @@ obscore_write_select_first(StringInfo text, const Obscore *obscore, const Obscor
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
 	write_member_columns(text, obscore, select, has_key);
 	appendStringInfo(text, " FROM %s x%s) t", source, select->needs_run ? run_joins(obscore->registry) : "");
-	write_joins(text, select);
+	write_joins(text, select, false);
 }
 
 /*
@@ -339,7 +355,7 @@ obscore_write_select_members(StringInfo text, const Obscore *obscore, const Obsc
 	write_member_columns(text, obscore, select, false);
 	write_other_members(text, obscore, select, source, true, true);
 	appendStringInfoString(text, ") t");
-	write_joins(text, select);
+	write_joins(text, select, false);
 }
 
 /*
@@ -398,7 +414,7 @@ obscore_write_single_query(StringInfo text, const Obscore *obscore)
 		write_member_columns(text, obscore, select, false);
 		write_other_members(text, obscore, select, NULL, false, true);
 		appendStringInfoString(text, ") t");
-		write_joins(text, select);
+		write_joins(text, select, true);
 	}
 }
 
