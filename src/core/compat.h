@@ -39,6 +39,16 @@
 	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
 #endif
 
+/* And pg_namespace_aclcheck(). */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
+#define catreg_namespace_aclcheck(namespaceid, roleid, mode) \
+	object_aclcheck(NamespaceRelationId, (namespaceid), (roleid), (mode))
+#else
+#define catreg_namespace_aclcheck(namespaceid, roleid, mode) \
+	pg_namespace_aclcheck((namespaceid), (roleid), (mode))
+#endif
+
 /* 16 told the B-tree of its heap; 17 took the snapshot from its search. */
 #if PG_VERSION_NUM >= 170000
 #define catreg_bt_search(index, heap, key, buffer, access) \

@@ -5,7 +5,8 @@
  *
  * The members of a whole find-first table are found by one sort and kept, and then
  * the rows are made of them: the planner could not tell how many there are, and
- * would join the records as for a tenth of them.
+ * would join the records as for a tenth of them.  Rows are made by parallel workers
+ * where there are enough of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,18 +17,20 @@
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/writer.h"
 #include "obscore/fill.h"
 #include "obscore/path.h"
 
-/* The members of a dataset type. */
+/* The members of a dataset type; of a table's name it is the beginning. */
 #define MEMBERS "catreg_members"
 
 /*
@@ -180,18 +183,58 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 
 /* --------------------------------------------------------------- find-first */
 
-/* What a query finds, and how many rows they are. */
-static Tuplestorestate *
-keep_rows(const char *query, TupleDesc *desc, uint64 *n_rows)
+/*
+ * The members of a dataset type: in a table, which parallel workers can read, or where
+ * the user may not make one, in rows of this process.
+ */
+typedef struct Members
 {
-	SPIPlanPtr	plan = query_prepare_parallel(query);
-	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
+	char	   *name;
+	Tuplestorestate *rows;		/* NULL: a table */
+	uint64		n;
+} Members;
+
+/* What a query finds, as rows that go by a name. */
+static void
+keep_rows(Members *members, const char *query)
+{
+	SPIPlanPtr	plan = query_prepare(query, 0, NULL);
+	TupleDesc	desc = CreateTupleDescCopy(((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc);
 	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
 
-	*desc = CreateTupleDescCopy(((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc);
-	SetTuplestoreDestReceiverParams(dest, rows, CurrentMemoryContext, false, NULL, NULL);
-	*n_rows = send_rows(plan, dest);
-	return rows;
+	members->name = MEMBERS;
+	members->rows = tuplestore_begin_heap(true, false, work_mem);
+	SetTuplestoreDestReceiverParams(dest, members->rows, CurrentMemoryContext, false, NULL, NULL);
+	members->n = send_rows(plan, dest);
+	query_register_rows(members->name, desc, members->rows, members->n);
+}
+
+static Members
+keep_members(const Obscore *obscore, const char *query)
+{
+	Oid			namespace = get_rel_namespace(obscore->table);
+	Members		members = {NULL};
+
+	if (catreg_namespace_aclcheck(namespace, GetUserId(), ACL_CREATE) != ACLCHECK_OK)
+	{
+		keep_rows(&members, query);
+		return members;
+	}
+	members.name = quote_qualified_identifier(get_namespace_name(namespace), psprintf(MEMBERS "_%u", obscore->table));
+	members.n = query_execute_once(psprintf("CREATE UNLOGGED TABLE %s AS %s", members.name, query));
+	return members;
+}
+
+static void
+forget_members(Members *members)
+{
+	if (members->rows == NULL)
+	{
+		query_execute(psprintf("DROP TABLE %s", members->name));
+		return;
+	}
+	SPI_unregister_relation(members->name);
+	tuplestore_end(members->rows);
 }
 
 /*
@@ -202,21 +245,17 @@ uint64
 obscore_fill_first(const Obscore *obscore, const ObscoreSelect *select, bool frozen)
 {
 	StringInfoData text;
-	TupleDesc	desc;
-	uint64		n;
-	Tuplestorestate *rows;
+	Members		members;
 	int			level;
 
 	initStringInfo(&text);
 	obscore_write_sorted_members(&text, obscore, select, obscore_saved_path(obscore));
-	rows = keep_rows(text.data, &desc, &n);
-	query_register_rows(MEMBERS, desc, rows, n);
+	members = keep_members(obscore, text.data);
 	resetStringInfo(&text);
-	obscore_write_select_first(&text, obscore, select, MEMBERS, false);
+	obscore_write_select_first(&text, obscore, select, members.name, false);
 	level = obscore_join_to_tags();
 	obscore_write_rows(obscore, text.data, frozen);
 	query_settings_back(level);
-	SPI_unregister_relation(MEMBERS);
-	tuplestore_end(rows);
-	return n;
+	forget_members(&members);
+	return members.n;
 }

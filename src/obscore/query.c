@@ -319,7 +319,8 @@ obscore_write_select_first(StringInfo text, const Obscore *obscore, const Obscor
 	appendStringInfo(text, "SELECT %s\nFROM (", select->values);
 	write_member_columns(text, obscore, select, has_key);
 	appendStringInfo(text, " FROM %s x%s) t", source, select->needs_run ? run_joins(obscore->registry) : "");
-	write_joins(text, select, false);
+	/* tags with keys are rows of this process */
+	write_joins(text, select, !has_key);
 }
 
 /*
