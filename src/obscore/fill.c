@@ -58,8 +58,8 @@ send_rows(SPIPlanPtr plan, DestReceiver *dest)
 /*
  * Has records joined to tags by hashing or by look-ups, whichever is less.  Tags come
  * in the order of their data ids, more or less, so that look-ups lie beside each
- * other; a merge reads all records, however few there are tags.  Until
- * query_settings_back().
+ * other, and none comes again; a merge reads all records, however few there are tags.
+ * Until query_settings_back().
  */
 int
 obscore_join_to_tags(void)
@@ -70,6 +70,7 @@ obscore_join_to_tags(void)
 	query_set("random_page_cost", "1.1");
 	query_set("join_collapse_limit", "1");
 	query_set("catreg.plan_by_key", "on");
+	query_set("enable_memoize", "off");
 	return level;
 }
 
