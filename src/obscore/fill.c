@@ -142,6 +142,17 @@ receive_nothing(DestReceiver *self)
 }
 
 /*
+ * While workers make rows no transaction id can be assigned, nor a subtransaction be
+ * begun, as a function of an index or a constraint may do.  Where the table is new the
+ * first is done, and there is no second.
+ */
+static SPIPlanPtr
+prepare_rows(const char *query, bool is_new)
+{
+	return is_new ? query_prepare_parallel(query) : query_prepare(query, 0, NULL);
+}
+
+/*
  * Was a table made in this subtransaction?  Then its rows may be frozen.
  */
 bool
@@ -175,7 +186,7 @@ obscore_write_rows(const Obscore *obscore, const char *query, bool frozen)
 	target.rel = table_open(obscore->table, RowExclusiveLock);
 	find_columns(obscore, columns);
 	receiver.writer = writer_begin(&target);
-	n_rows = send_rows(query_prepare_parallel(typed_query(obscore, query, columns)), &receiver.pub);
+	n_rows = send_rows(prepare_rows(typed_query(obscore, query, columns), frozen), &receiver.pub);
 	writer_end(receiver.writer);
 	table_close(target.rel, NoLock);
 	query_settings_back(level);
