@@ -29,22 +29,17 @@
 	object_ownercheck(RelationRelationId, (relid), (roleid))
 #endif
 
-/* 16 folded pg_foreign_server_aclcheck() and its kin into object_aclcheck(). */
+/* 16 folded pg_foreign_server_aclcheck(), pg_namespace_aclcheck() and their kin into object_aclcheck(). */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
 #define catreg_server_aclcheck(serverid, roleid, mode) \
 	object_aclcheck(ForeignServerRelationId, (serverid), (roleid), (mode))
-#else
-#define catreg_server_aclcheck(serverid, roleid, mode) \
-	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
-#endif
-
-/* And pg_namespace_aclcheck(). */
-#if PG_VERSION_NUM >= 160000
-#include "catalog/pg_namespace.h"
 #define catreg_namespace_aclcheck(namespaceid, roleid, mode) \
 	object_aclcheck(NamespaceRelationId, (namespaceid), (roleid), (mode))
 #else
+#define catreg_server_aclcheck(serverid, roleid, mode) \
+	pg_foreign_server_aclcheck((serverid), (roleid), (mode))
 #define catreg_namespace_aclcheck(namespaceid, roleid, mode) \
 	pg_namespace_aclcheck((namespaceid), (roleid), (mode))
 #endif

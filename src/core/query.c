@@ -67,17 +67,23 @@ plan_entry(Oid relid, QueryId query)
 	return entry;
 }
 
+static SPIPlanPtr
+prepare(const char *text, int nargs, Oid *argtypes, int options)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(text, nargs, argtypes, options);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
 /*
  * SPI_prepare(), or an error.
  */
 SPIPlanPtr
 query_prepare(const char *text, int nargs, Oid *argtypes)
 {
-	SPIPlanPtr	plan = SPI_prepare(text, nargs, argtypes);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
-	return plan;
+	return prepare(text, nargs, argtypes, 0);
 }
 
 /*
@@ -86,11 +92,7 @@ query_prepare(const char *text, int nargs, Oid *argtypes)
 SPIPlanPtr
 query_prepare_parallel(const char *text)
 {
-	SPIPlanPtr	plan = SPI_prepare_cursor(text, 0, NULL, CURSOR_OPT_PARALLEL_OK);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
-	return plan;
+	return prepare(text, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 }
 
 /*

@@ -266,6 +266,7 @@ region_gist_picksplit(PG_FUNCTION_ARGS)
 			met = this_met;
 		}
 	}
+	/* they are in the order of the last one */
 	if (axis != 2)
 		sort_along(items, n, axis);
 
