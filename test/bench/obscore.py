@@ -157,16 +157,13 @@ class Clock:
         return time.process_time() + sum(map(harness.cpu_seconds, self.pids))
 
     def time(self, number, call):
-        """The answer, and what it took by a clock, and of the client's and the backend's processors. Python's garbage, of
-        all calls before, would be collected in one of them, for a quarter of a second."""
-        gc.disable()
-        start = time.perf_counter()
-        spent = self.cpu()
-        answer = call()
-        spent = self.cpu() - spent
-        took = time.perf_counter() - start
-        gc.enable()
-        return answer, took / number * 1e6, spent / number * 1e6
+        "The answer, and what it took by a clock, and of the client's and the backend's processors."
+        with harness.uncollected():
+            start = time.perf_counter()
+            spent = self.cpu()
+            answer = call()
+            spent = self.cpu() - spent
+            return answer, (time.perf_counter() - start) / number * 1e6, spent / number * 1e6
 
 
 def measure_calls(repository, visits):
