@@ -14,21 +14,29 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "core/deletion.h"
+#include "core/ids.h"
 #include "core/query.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
 
+/* Where rows are found first, which collections count is a matter of the search path. */
 static SPIPlanPtr
-make_plan(const Obscore *obscore, Oid type)
+make_plan(const Obscore *obscore)
 {
+	Oid			type = obscore->registry->collection_type;
 	StringInfoData text;
 	SPIPlanPtr	plan;
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, "SELECT ");
-	obscore_write_collections(&text, obscore->config);
+	if (obscore->find_first)
+		appendStringInfoString(&text, "true");
+	else
+		obscore_write_collections(&text, obscore->config);
 	appendStringInfo(&text, " FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1",
 					 obscore->registry->schema, obscore->registry->collection_key);
 	plan = query_prepare(text.data, 1, &type);
@@ -36,18 +44,68 @@ make_plan(const Obscore *obscore, Oid type)
 	return plan;
 }
 
-/*
- * Asks for what is committed, and what earlier commands of this transaction have done.  To
- * the caller no command goes by: he may be in the midst of deleting rows.
- */
-static void
-execute(SPIPlanPtr plan, Datum key)
+static bool
+has_numbers(const Registry *registry)
 {
-	int			level = query_jit_off();
+	return registry->collection_type == INT8OID || registry->collection_type == INT4OID;
+}
 
-	if (SPI_execute_snapshot(plan, &key, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) < 0)
+/* A key, an int8 or a text, as its column has it. */
+static Datum
+column_key(const Registry *registry, Datum key)
+{
+	return has_numbers(registry) ? id_get_datum(registry->collection_type, DatumGetInt64(key)) : key;
+}
+
+/*
+ * Does a collection count, as of a snapshot?  false: it is not there.  To the caller no
+ * command goes by: he may be in the midst of deleting rows.
+ */
+static bool
+is_there(const Obscore *obscore, Datum key, Snapshot snapshot, bool *counts)
+{
+	ObscoreCollections *known = obscore->collections;
+	int			level;
+	bool		there;
+	bool		isnull;
+
+	if (known->plan == NULL)
+		known->plan = make_plan(obscore);
+	key = column_key(obscore->registry, key);
+	level = query_jit_off();
+	if (SPI_execute_snapshot(known->plan, &key, NULL, snapshot, InvalidSnapshot, true, false, 0) < 0)
 		elog(ERROR, "could not ask for a collection");
 	query_settings_back(level);
+	there = SPI_processed > 0;
+	if (there)
+		*counts = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return there;
+}
+
+/* A snapshot, registered, of before this transaction has deleted a collection, or NULL. */
+static Snapshot
+before_deletion(const Registry *registry, Datum key)
+{
+	return snapshot_before_deletion(registry->collection, get_attnum(registry->collection, registry->collection_key),
+									column_key(registry, key));
+}
+
+/*
+ * Does a collection count, or did it before this transaction has deleted it?  false: that
+ * is not to be seen.
+ */
+static bool
+is_certain(const Obscore *obscore, Datum key, bool *counts)
+{
+	Snapshot	before;
+	bool		certain = is_there(obscore, key, GetLatestSnapshot(), counts);
+
+	if (certain || (before = before_deletion(obscore->registry, key)) == NULL)
+		return certain;
+	certain = is_there(obscore, key, before, counts);
+	UnregisterSnapshot(before);
+	return certain;
 }
 
 /* The place of what is remembered about a collection, or -1. */
@@ -60,14 +118,65 @@ remembered(const ObscoreCollections *known, int64 id)
 	return -1;
 }
 
+/* Does one count, or did it, by its number, if it has one?  Remembered. */
 static bool
-collection_is_there(const Obscore *obscore, Datum key)
+number_counts(const Obscore *obscore, int64 id)
 {
-	Oid			type = search_path_key_type(obscore->registry);
+	ObscoreCollections *known = obscore->collections;
+	int			place = remembered(known, id);
+	bool		counts = true;
+	bool		certain;
 
-	return butler_select(SELECT_LATEST,
-						 psprintf("SELECT 1 FROM %s.collection c WHERE c.%s OPERATOR(pg_catalog.=) $1",
-								  obscore->registry->schema, obscore->registry->collection_key), 1, &type, &key) > 0;
+	if (place >= 0)
+		return known->counts[place];
+	certain = is_certain(obscore, Int64GetDatum(id), &counts);
+	if (known->n < MAX_COLLECTIONS)
+	{
+		known->ids[known->n] = id;
+		known->counts[known->n] = counts;
+		known->certain[known->n] = certain;
+		known->n++;
+	}
+	return counts;
+}
+
+static bool
+has_collection(const Registry *registry, const SearchPath *path, Datum key)
+{
+	for (int i = 0; i < path->n; i++)
+		if (search_path_compare_keys(search_path_key_type(registry), path->collections[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Was a collection that is gone on the search path before this transaction has deleted it? */
+static bool
+was_on_path(const Obscore *obscore, Datum key)
+{
+	Snapshot	before = before_deletion(obscore->registry, key);
+	bool		was;
+
+	if (before == NULL)
+		return true;
+	PushActiveSnapshot(before);
+	was = has_collection(obscore->registry, obscore_resolve_path(obscore, SELECT_STATEMENT), key);
+	PopActiveSnapshot();
+	UnregisterSnapshot(before);
+	return was;
+}
+
+/*
+ * Has a collection that is not on a find-first table's search path rows yet?  It has if it
+ * has left the path in this transaction.  It may have if it was deleted: with constraints
+ * that are not deferred the path is followed before it is heard of the tags that went along.
+ */
+static bool
+has_rows_yet(const Obscore *obscore, Datum key)
+{
+	bool		counts;
+
+	return obscore_path_had(obscore, key) ||
+		(!is_there(obscore, key, GetLatestSnapshot(), &counts) && was_on_path(obscore, key));
 }
 
 /*
@@ -78,47 +187,16 @@ collection_is_there(const Obscore *obscore, Datum key)
 bool
 obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 {
-	ObscoreCollections *known = obscore->collections;
-	Oid			type = obscore->registry->collection_type;
-	int64		id;
-	int			place;
-	bool		counts;
-	bool		gone;
-	bool		isnull;
+	bool		counts = true;
 
-	/*
-	 * One that has left the search path in this transaction has rows yet.  So may one
-	 * that was deleted: with constraints that are not deferred the path is followed
-	 * before it is heard of the tags that went along.
-	 */
 	if (obscore->find_first)
-		return obscore_path_position(obscore, key) >= 0 ||
-			(removed && (obscore_path_had(obscore, key) || !collection_is_there(obscore, key)));
+		return obscore_path_position(obscore, key) >= 0 || (removed && has_rows_yet(obscore, key));
+	if (has_numbers(obscore->registry))
+		return number_counts(obscore, DatumGetInt64(key));
 
-	/* those that go by their names are left to the query */
-	if (type != INT8OID && type != INT4OID)
-		return true;
-	id = DatumGetInt64(key);
-	place = remembered(known, id);
-	if (place >= 0)
-		return known->counts[place];
-	if (known->plan == NULL)
-		known->plan = make_plan(obscore, type);
-	if (type == INT4OID)
-		key = Int32GetDatum((int32) id);
-	execute(known->plan, key);
-
-	/* one that was deleted, with its tags, may have counted */
-	gone = SPI_processed == 0;
-	counts = gone || DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_freetuptable(SPI_tuptable);
-	if (known->n < MAX_COLLECTIONS)
-	{
-		known->ids[known->n] = id;
-		known->counts[known->n] = counts;
-		known->gone[known->n] = gone;
-		known->n++;
-	}
+	/* those that go by their names are left to the query, which asks for them as well */
+	if (removed)
+		(void) is_certain(obscore, key, &counts);
 	return counts;
 }
 
@@ -128,13 +206,12 @@ obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 bool
 obscore_collection_is_known(const Obscore *obscore, Datum key)
 {
-	Oid			type = obscore->registry->collection_type;
 	int			place;
 
-	if (obscore->find_first || (type != INT8OID && type != INT4OID))
+	if (obscore->find_first || !has_numbers(obscore->registry))
 		return false;
 	place = remembered(obscore->collections, DatumGetInt64(key));
-	return place >= 0 && obscore->collections->counts[place] && !obscore->collections->gone[place];
+	return place >= 0 && obscore->collections->counts[place] && obscore->collections->certain[place];
 }
 
 /*

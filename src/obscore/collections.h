@@ -21,7 +21,7 @@ typedef struct ObscoreCollections
 	int			n;
 	int64		ids[MAX_COLLECTIONS];
 	bool		counts[MAX_COLLECTIONS];
-	bool		gone[MAX_COLLECTIONS];	/* so that it may have counted */
+	bool		certain[MAX_COLLECTIONS];	/* else it is gone, and may have counted */
 } ObscoreCollections;
 
 #define OBSCORE_COLLECTIONS_SIZE sizeof(ObscoreCollections)
