@@ -40,7 +40,8 @@ struct BtreeFind
 	Snapshot	snapshot;
 	BTScanInsert key;
 	bool		of_uuids;		/* in their own order, that of their bytes */
-	Oid			second;			/* type of the second column, if an integer */
+	Oid			second;			/* type of the second column, if an integer or a text */
+	KeySet	   *numbers;		/* of texts, or NULL */
 
 	/* the keys, and the one at hand */
 	const Datum *keys;
@@ -58,13 +59,19 @@ struct BtreeFind
 	int			max;
 };
 
-/* The type of the second column, if it is an integer. */
+static bool
+is_text(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID;
+}
+
+/* The type of the second column, if it is an integer or a text. */
 static Oid
 second_column(Relation index)
 {
 	Oid			type = RelationGetNumberOfAttributes(index) < 2 ? InvalidOid : TupleDescAttr(RelationGetDescr(index), 1)->atttypid;
 
-	return type == INT4OID || type == INT8OID ? type : InvalidOid;
+	return type == INT4OID || type == INT8OID || is_text(type) ? type : InvalidOid;
 }
 
 /*
@@ -93,12 +100,21 @@ btree_find_begin(Relation index, Snapshot snapshot)
 }
 
 /*
- * Do entries tell their second column?
+ * Has texts of the second column numbered: a set of texts, which lives as long.
+ */
+void
+btree_find_number_second(BtreeFind *find, KeySet *numbers)
+{
+	find->numbers = numbers;
+}
+
+/*
+ * Do entries tell their second column?  An integer, or the number of a text.
  */
 bool
 btree_find_has_second(const BtreeFind *find)
 {
-	return find->second != InvalidOid;
+	return OidIsValid(find->second) && (find->numbers != NULL || !is_text(find->second));
 }
 
 /* How the key compares with an item of a page, or with its high key. */
@@ -228,12 +244,15 @@ static int64
 second_of(const BtreeFind *find, IndexTuple item)
 {
 	bool		isnull;
+	bool		found;
 	Datum		value;
 
-	if (find->second == InvalidOid)
+	if (!btree_find_has_second(find))
 		return 0;
 	value = index_getattr(item, 2, RelationGetDescr(find->index), &isnull);
-	return isnull ? 0 : datum_get_id(find->second, value);
+	if (isnull)
+		return 0;
+	return is_text(find->second) ? key_set_add(find->numbers, &value, &found) : datum_get_id(find->second, value);
 }
 
 /* Adds an item's entries, unless they are known to be dead. */

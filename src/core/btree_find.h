@@ -11,6 +11,8 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "core/key_set.h"
+
 typedef struct BtreeFind BtreeFind;
 
 /* An entry that was found. */
@@ -19,10 +21,11 @@ typedef struct BtreeFound
 	ItemPointerData tid;
 	OffsetNumber offset;		/* on the page; InvalidOffsetNumber: in a posting list */
 	int			key;			/* the number of the key that it has */
-	int64		second;			/* its second column, where that is an integer */
+	int64		second;			/* its second column, see btree_find_has_second() */
 } BtreeFound;
 
 extern BtreeFind *btree_find_begin(Relation index, Snapshot snapshot);
+extern void btree_find_number_second(BtreeFind *find, KeySet *numbers);
 extern bool btree_find_has_second(const BtreeFind *find);
 extern BtreeFound *btree_find_sorted(BtreeFind *find, const Datum *keys, int n, int *n_found);
 extern int	btree_find(BtreeFind *find, Datum key);

@@ -190,6 +190,15 @@ key_scan_next(KeyScan *scan)
 }
 
 /*
+ * Has texts of the second column numbered; see btree_find_number_second().
+ */
+void
+key_scan_number_second(KeyScan *scan, KeySet *numbers)
+{
+	btree_find_number_second(scan->find, numbers);
+}
+
+/*
  * The column that the second one of BtreeFound is, or 0.
  */
 AttrNumber

@@ -23,6 +23,7 @@ extern bool key_scan_has_index(Relation rel, AttrNumber column);
 extern KeyScan *key_scan_begin(Relation rel, AttrNumber column, Oid type);
 extern void key_scan_seek(KeyScan *scan, int64 key);
 extern TupleTableSlot *key_scan_next(KeyScan *scan);
+extern void key_scan_number_second(KeyScan *scan, KeySet *numbers);
 extern AttrNumber key_scan_second(const KeyScan *scan);
 extern BtreeFound *key_scan_find(KeyScan *scan, const Datum *keys, int n, int *n_found);
 extern void key_scan_visit(KeyScan *scan, const Datum *keys, BtreeFound *entries, int n, KeyScanVisit visit, void *arg);

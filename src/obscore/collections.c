@@ -14,11 +14,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "core/deletion.h"
-#include "core/ids.h"
 #include "core/query.h"
 #include "obscore/collections.h"
 #include "obscore/path.h"
@@ -44,17 +45,11 @@ make_plan(const Obscore *obscore)
 	return plan;
 }
 
-static bool
-has_numbers(const Registry *registry)
-{
-	return registry->collection_type == INT8OID || registry->collection_type == INT4OID;
-}
-
 /* A key, an int8 or a text, as its column has it. */
 static Datum
 column_key(const Registry *registry, Datum key)
 {
-	return has_numbers(registry) ? id_get_datum(registry->collection_type, DatumGetInt64(key)) : key;
+	return registry->collection_type == INT4OID ? Int32GetDatum((int32) DatumGetInt64(key)) : key;
 }
 
 /*
@@ -110,33 +105,49 @@ is_certain(const Obscore *obscore, Datum key, bool *counts)
 
 /* The place of what is remembered about a collection, or -1. */
 static int
-remembered(const ObscoreCollections *known, int64 id)
+remembered(const Obscore *obscore, Datum key)
 {
+	const ObscoreCollections *known = obscore->collections;
+	Oid			type = search_path_key_type(obscore->registry);
+
 	for (int i = 0; i < known->n; i++)
-		if (known->ids[i] == id)
+		if (search_path_compare_keys(type, known->keys[i], key) == 0)
 			return i;
 	return -1;
 }
 
-/* Does one count, or did it, by its number, if it has one?  Remembered. */
-static bool
-number_counts(const Obscore *obscore, int64 id)
+static void
+remember(const Obscore *obscore, Datum key, bool counts, bool certain)
 {
 	ObscoreCollections *known = obscore->collections;
-	int			place = remembered(known, id);
+	MemoryContext old;
+
+	if (known->n == MAX_COLLECTIONS)
+		return;
+	if (known->context == NULL)
+		known->context = AllocSetContextCreate(obscore->context, "catreg collections", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(known->context);
+	known->keys[known->n] = search_path_key_type(obscore->registry) == TEXTOID ? datumCopy(key, false, -1) : key;
+	MemoryContextSwitchTo(old);
+	known->counts[known->n] = counts;
+	known->certain[known->n] = certain;
+	known->n++;
+}
+
+/* Does a collection count, or did it?  Remembered, unless a message has arrived meanwhile. */
+static bool
+counts_or_did(const Obscore *obscore, Datum key)
+{
+	int			place = remembered(obscore, key);
+	int64		n_changes = obscore->collections->n_changes;
 	bool		counts = true;
 	bool		certain;
 
 	if (place >= 0)
-		return known->counts[place];
-	certain = is_certain(obscore, Int64GetDatum(id), &counts);
-	if (known->n < MAX_COLLECTIONS)
-	{
-		known->ids[known->n] = id;
-		known->counts[known->n] = counts;
-		known->certain[known->n] = certain;
-		known->n++;
-	}
+		return obscore->collections->counts[place];
+	certain = is_certain(obscore, key, &counts);
+	if (obscore->collections->n_changes == n_changes)
+		remember(obscore, key, counts, certain);
 	return counts;
 }
 
@@ -187,17 +198,9 @@ has_rows_yet(const Obscore *obscore, Datum key)
 bool
 obscore_collection_counts(const Obscore *obscore, Datum key, bool removed)
 {
-	bool		counts = true;
-
 	if (obscore->find_first)
 		return obscore_path_position(obscore, key) >= 0 || (removed && has_rows_yet(obscore, key));
-	if (has_numbers(obscore->registry))
-		return number_counts(obscore, DatumGetInt64(key));
-
-	/* those that go by their names are left to the query, which asks for them as well */
-	if (removed)
-		(void) is_certain(obscore, key, &counts);
-	return counts;
+	return counts_or_did(obscore, key);
 }
 
 /*
@@ -208,9 +211,9 @@ obscore_collection_is_known(const Obscore *obscore, Datum key)
 {
 	int			place;
 
-	if (obscore->find_first || !has_numbers(obscore->registry))
+	if (obscore->find_first)
 		return false;
-	place = remembered(obscore->collections, DatumGetInt64(key));
+	place = remembered(obscore, key);
 	return place >= 0 && obscore->collections->counts[place] && obscore->collections->certain[place];
 }
 
@@ -220,7 +223,10 @@ obscore_collection_is_known(const Obscore *obscore, Datum key)
 void
 obscore_collections_changed(Obscore *obscore)
 {
+	obscore->collections->n_changes++;
 	obscore->collections->n = 0;
+	if (obscore->collections->context != NULL)
+		MemoryContextReset(obscore->collections->context);
 	if (obscore->path != NULL)
 		obscore->path->valid = false;
 }

@@ -18,8 +18,10 @@
 typedef struct ObscoreCollections
 {
 	SPIPlanPtr	plan;
+	int64		n_changes;
 	int			n;
-	int64		ids[MAX_COLLECTIONS];
+	Datum		keys[MAX_COLLECTIONS];	/* as in Collection */
+	MemoryContext context;		/* of those that are texts */
 	bool		counts[MAX_COLLECTIONS];
 	bool		certain[MAX_COLLECTIONS];	/* else it is gone, and may have counted */
 } ObscoreCollections;

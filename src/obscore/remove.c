@@ -19,8 +19,10 @@
 
 #include "core/ids.h"
 #include "core/key_scan.h"
+#include "core/key_set.h"
 #include "core/remover.h"
 #include "core/uuid_order.h"
+#include "butler/search_path.h"
 #include "obscore/collections.h"
 #include "obscore/remove.h"
 
@@ -31,7 +33,7 @@
 typedef struct RemovedTag
 {
 	pg_uuid_t	dataset;
-	int64		collection;
+	int64		collection;		/* its key, or a number for its name */
 } RemovedTag;
 
 typedef struct Removal
@@ -42,6 +44,7 @@ typedef struct Removal
 	AttrNumber	dataset_id;		/* columns of the tags table */
 	AttrNumber	type;
 	AttrNumber	collection;
+	KeySet	   *names;			/* of collections that go by them, or NULL */
 	KeyScan    *tag_scan;
 	KeyScan    *row_scan;
 	bool		knows_collection;	/* tag_scan's entries have it as their second column */
@@ -68,10 +71,34 @@ integer_of(TupleTableSlot *slot, AttrNumber column)
 	return datum_get_id(TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid, value);
 }
 
+static int64
+collection_of(const Removal *removal, TupleTableSlot *tag)
+{
+	bool		isnull;
+	bool		found;
+	Datum		name;
+
+	if (removal->names == NULL)
+		return integer_of(tag, removal->collection);
+	name = slot_getattr(tag, removal->collection, &isnull);
+	return key_set_add(removal->names, &name, &found);
+}
+
+static Datum
+collection_key(const Removal *removal, int64 collection)
+{
+	Datum		name;
+
+	if (removal->names == NULL)
+		return Int64GetDatum(collection);
+	key_set_get(removal->names, collection, &name);
+	return name;
+}
+
 static bool
 collection_counts(const Removal *removal, int64 collection)
 {
-	return obscore_collection_counts(removal->obscore, Int64GetDatum(collection), false);
+	return obscore_collection_counts(removal->obscore, collection_key(removal, collection), false);
 }
 
 static inline int
@@ -91,15 +118,13 @@ compare_tags(const RemovedTag *tag, const RemovedTag *other)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* May a tag have held a row?  Notes where it is not certain. */
+/* May a tag in a collection have held a row?  Notes where it is not certain. */
 static bool
-had_row(Removal *removal, TupleTableSlot *tag)
+had_row(Removal *removal, TupleTableSlot *tag, int64 collection)
 {
-	int64		collection = integer_of(tag, removal->collection);
-
 	if (integer_of(tag, removal->type) != removal->dataset_type || !collection_counts(removal, collection))
 		return false;
-	if (removal->only_tag && !obscore_collection_is_known(removal->obscore, Int64GetDatum(collection)))
+	if (removal->only_tag && !obscore_collection_is_known(removal->obscore, collection_key(removal, collection)))
 		removal->only_tag = false;
 	return true;
 }
@@ -112,11 +137,12 @@ take_tags(Removal *removal, Tuplestorestate *old, TupleTableSlot *slot)
 
 	while (n < TAG_BATCH && tuplestore_gettupleslot(old, true, false, slot))
 	{
+		int64		collection = collection_of(removal, slot);
 		bool		isnull;
 
-		if (had_row(removal, slot))
+		if (had_row(removal, slot, collection))
 			removal->tags[n++] = (RemovedTag) {
-				*DatumGetUUIDP(slot_getattr(slot, removal->dataset_id, &isnull)), integer_of(slot, removal->collection)
+				*DatumGetUUIDP(slot_getattr(slot, removal->dataset_id, &isnull)), collection
 			};
 	}
 	sort_tags(removal->tags, n);
@@ -174,7 +200,7 @@ note_holder(KeyScan *scan, TupleTableSlot *tag, int dataset, void *arg)
 	Removal    *removal = arg;
 
 	if (integer_of(tag, removal->type) == removal->dataset_type &&
-		collection_counts(removal, integer_of(tag, removal->collection)))
+		collection_counts(removal, collection_of(removal, tag)))
 		removal->held[dataset] = true;
 }
 
@@ -243,10 +269,18 @@ static bool
 may_remove(const Obscore *obscore, Oid tags, AttrNumber dataset_id)
 {
 	RemoverTarget target = {.table = obscore->table};
-	Oid			type = obscore->registry->collection_type;
 
-	return !obscore->find_first && !obscore->plain && (type == INT8OID || type == INT4OID) &&
+	return !obscore->find_first && !obscore->plain &&
 		get_atttype(tags, dataset_id) == UUIDOID && remover_refusal(&target) == NULL;
+}
+
+static void
+number_names(Removal *removal)
+{
+	Oid			type = TEXTOID;
+
+	removal->names = key_set_create(1, &type);
+	key_scan_number_second(removal->tag_scan, removal->names);
 }
 
 static void
@@ -286,6 +320,8 @@ obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Rel
 	found_indexes = removal.tag_scan != NULL && removal.row_scan != NULL;
 	if (found_indexes)
 	{
+		if (search_path_key_type(obscore->registry) == TEXTOID)
+			number_names(&removal);
 		removal.knows_collection = key_scan_second(removal.tag_scan) == removal.collection;
 		remove_all(&removal, rel, old);
 		counts->deleted += removal.n_removed;

@@ -122,7 +122,7 @@ BEGIN
             SET CONSTRAINTS ALL IMMEDIATE;
         END IF;
     END LOOP;
-    IF n / 5 > ANY (seen) THEN
+    IF n / 20 > ANY (seen) THEN
         RAISE EXCEPTION 'few rows were seen: %', seen;
     END IF;
 END
