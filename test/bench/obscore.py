@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 RUNS = ["Cam/raw/all", "Cam/raw/imported", "runs/a", "runs/b"]
 DETECTORS = 100
 SINGLE = 50
+REMOVALS = ("disassociate", "removeDatasets", "pruneDatasets", "removeCollection")
 
 
 def run(options):
@@ -33,10 +34,10 @@ def run(options):
 # ---------------------------------------------------------------- registries
 
 
-def make(database, visits, manager=None, detectors=DETECTORS):
+def make(database, visits, manager=None, detectors=DETECTORS, collections=None):
     "A registry with so many visits of one exposure each, and no dataset."
     harness.on_server(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"')
-    repository = kit.Repository(f"{harness.URI}/{database}", "public", os.path.join(harness.FOLDER, database)).create(manager)
+    repository = kit.Repository(f"{harness.URI}/{database}", "public", os.path.join(harness.FOLDER, database)).create(manager, collections)
     with repository.client() as butler:
         insert = butler.registry.insertDimensionData
         insert("instrument", {"name": "Cam", "class_name": "lsst.obs.Cam", "visit_max": 10**6, "exposure_max": 10**6,
@@ -94,7 +95,18 @@ def client_calls(options):
     results = harness.rounds(options, list(repositories), lambda way: measure_calls(repositories[way], visits))
     for what in ("wall", "CPU of client and backend"):
         show_calls(what, f"Client calls, {visits * 10:,} datasets each: microseconds a dataset, {what}", results)
-    call_by_call(options, {way: repository for way, repository in repositories.items() if "manager" not in way}, visits)
+    call_by_call("", options, {way: repository for way, repository in repositories.items() if "manager" not in way}, visits)
+    for repository in repositories.values():
+        harness.drop(repository.uri.rsplit("/", 1)[1])
+
+
+def named_calls(options):
+    "The same for an older registry, whose collections go by their names."
+    visits = max(1, options.put // 10)
+    plain = make("catreg_bench_named", visits, detectors=10, collections=kit.BY_NAME)
+    repositories = {"no ObsCore": plain} | {
+        f"catreg, {kind}": with_catreg(plain, f"catreg_bench_named_{kind.lower()}", kit.configuration(kind)) for kind in ("RUN", "TAGGED")}
+    call_by_call(", collections by name", options, repositories, visits)
     for repository in repositories.values():
         harness.drop(repository.uri.rsplit("/", 1)[1])
 
@@ -139,6 +151,11 @@ def calls_of(butler, visits):
         yield f"_importDatasets, {name}", n, lambda: registry._importDatasets(more, expand=False)
         yield f"associate, {name}", n, lambda: registry.associate(kit.TAG, refs)
         yield f"disassociate, {name}", n, lambda: registry.disassociate(kit.TAG, refs)
+        yield None, 1, lambda: butler.collections.register("tags/other", kit.CollectionType.TAGGED)
+        for tag, what in ("tags/other", "another tag"), (kit.TAG, "the table's own tag"):
+            yield None, n, lambda: registry.associate(tag, refs)
+            yield f"removeCollection of {what}, {name}", n, lambda: registry.removeCollection(tag)
+        yield None, 1, lambda: butler.collections.register(kit.TAG, kit.CollectionType.TAGGED)
         yield f"removeDatasets, {name}", n, lambda: registry.removeDatasets(more)
         yield None, n, lambda: registry._importDatasets(more, expand=False)
         yield (f"pruneDatasets, {name}", n,
@@ -183,7 +200,7 @@ def measure_calls(repository, visits):
                     return {key: cost for key, cost in took.items() if key[1] is not None}
 
 
-def call_by_call(options, repositories, visits):
+def call_by_call(which, options, repositories, visits):
     """The same where registries last: each call is made in all of them, one after the other, before the next one is.
     Ratios of two that were made within a second or so say more on a machine whose speed changes."""
     took = {}
@@ -203,13 +220,20 @@ def call_by_call(options, repositories, visits):
                     if what is not None and n > 0:
                         took.setdefault(what, {}).setdefault(way, []).append(cost)
                 steps = next_steps(calls, answers)
-    harness.heading(f"Client calls, {visits * 10:,} datasets each, by turns in registries that last:"
+    for kind in ("calexp", "raw"):
+        took[f"all removals, {kind}"] = together([took[what] for what in took if what.endswith(kind) and what.startswith(REMOVALS)])
+    harness.heading(f"Client calls{which}, {visits * 10:,} datasets each, by turns in registries that last:"
                     f" ratios to no ObsCore, median (quartiles) of {options.runs * 3}")
     others = [way for way in repositories if way != "no ObsCore"]
     harness.table(["call", "no ObsCore, us CPU", *(f"{way}, {kind}" for way in others for kind in ("wall", "CPU"))], [
         (what, f"{statistics.median(cost[1] for cost in ways['no ObsCore']):.0f}",
          *(paired(ways["no ObsCore"], ways[way], kind) for way in others for kind in (0, 1)))
         for what, ways in took.items()])
+
+
+def together(calls):
+    "What several calls cost in each run."
+    return {way: [tuple(map(sum, zip(*costs))) for costs in zip(*(call[way] for call in calls))] for way in calls[0]}
 
 
 def next_steps(calls, answers):
@@ -361,6 +385,7 @@ def main():
     options = parser.parse_args()
     kit.DRIVER = options.driver
     client_calls(options)
+    named_calls(options)
     whole_registries(options)
 
 

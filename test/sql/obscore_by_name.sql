@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 \getenv testdir PG_ABS_SRCDIR
 \set setup :testdir '/sql/include/butler_registry.sql'
+\set events :testdir '/sql/include/obscore_events.sql'
 \set ECHO none
 \i :setup
 DROP TABLE registry.dataset_tags_00000001, registry.dataset_tags_00000002, registry.dataset_tags_00000003, registry.dataset, registry.run,
@@ -23,17 +24,10 @@ CREATE TABLE registry.dataset_tags_00000002 (dataset_type_id bigint NOT NULL REF
     PRIMARY KEY (dataset_id, collection_name), UNIQUE (dataset_type_id, collection_name, instrument, detector, visit));
 CREATE INDEX ON registry.dataset_tags_00000002 (instrument, visit);
 CREATE INDEX ON registry.dataset_tags_00000002 (instrument, detector);
-\set ECHO all
 RESET search_path;
+\i :events
+\set ECHO all
 
-SELECT '{"facility_name": "F", "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{visit}/{detector}"}}}'::jsonb AS config \gset
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "RUN", "collections": ["a/.*"]}')::json, 'registry', 'of_runs');
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "TAGGED", "collections": ["a/tag"]}')::json, 'registry', 'of_tag');
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "CHAINED", "collections": ["chain", "b/*", "a/last"]}')::json, 'registry', 'of_path');
-CREATE VIEW wrong AS SELECT * FROM catreg.check_obscore('registry.of_runs') UNION ALL SELECT * FROM catreg.check_obscore('registry.of_tag')
-    UNION ALL SELECT * FROM catreg.check_obscore('registry.of_path');
-CREATE VIEW n_rows AS SELECT (SELECT count(*) FROM registry.of_runs) AS of_runs, (SELECT count(*) FROM registry.of_tag) AS of_tag,
-    (SELECT count(*) FROM registry.of_path) AS of_path;
 CREATE FUNCTION registry.make(made text, kind int) RETURNS void LANGUAGE sql AS $$
     INSERT INTO registry.collection (name, type) VALUES (made, kind);
     INSERT INTO registry.run SELECT made WHERE kind = 1;
@@ -71,17 +65,6 @@ TABLE wrong;
 SELECT count(registry.put(run, 3, 3)) FROM unnest(ARRAY['a/run', 'b/run']) run;
 SELECT count(registry.associate(tag, 1)) FROM unnest(ARRAY['a/tag', 'b/tag', 'c/tag', 'a/last']) tag;
 \echo to remove what does not count the tables are not looked at, and for rows of a tag no other tags are looked for
-CREATE FUNCTION registry.looked_at(statement text) RETURNS TABLE (looked_at name) LANGUAGE plpgsql AS $$
-DECLARE
-    before jsonb;
-BEGIN
-    before := (SELECT jsonb_object_agg(relname, COALESCE(idx_scan, 0) + seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname ~ '^of_');
-    EXECUTE statement;
-    SET CONSTRAINTS ALL IMMEDIATE;
-    RETURN QUERY SELECT relname FROM pg_stat_xact_user_tables
-        WHERE schemaname = 'registry' AND relname ~ '^of_' AND COALESCE(idx_scan, 0) + seq_scan > (before ->> relname)::bigint ORDER BY 1;
-END
-$$;
 CREATE FUNCTION registry.scans(statement text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     counted CONSTANT text := $c$ SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname = 'dataset_tags_00000002' $c$;
@@ -111,57 +94,29 @@ TABLE wrong;
 ROLLBACK;
 
 \echo whatever is done in whatever order: every table as check_obscore() has it
-CREATE PROCEDURE registry.events(n int, seed float8) LANGUAGE plpgsql AS $$
-DECLARE
-    names text[] := ARRAY['a/run', 'b/run', 'c/run', 'a/tag', 'b/tag', 'c/tag', 'a/last'];
-    one text;
-    seen bigint[] := '{0,0,0}';
-    r float8;
+CREATE FUNCTION registry.event(i int, one text, r float8) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM setseed(seed);
-    FOR i IN 1 .. n LOOP
-        one := names[1 + floor(random() * 7)];
-        r := random();
-        BEGIN
-            CASE
-            WHEN r < 0.2 THEN
-                PERFORM registry.put(name, floor(random() * 4)::int, 1 + floor(random() * 3)::int) FROM registry.run WHERE name = one;
-            WHEN r < 0.45 THEN
-                PERFORM registry.associate(one, 1 - 0.8 * random()) FROM registry.collection WHERE name = one AND type = 2;
-            WHEN r < 0.6 THEN
-                PERFORM registry.make(one, CASE WHEN one ~ 'run' = (random() < 0.9) THEN 1 ELSE 2 END);
-            WHEN r < 0.65 THEN
-                INSERT INTO registry.collection_chain SELECT 'chain', i, one;
-            WHEN r < 0.7 THEN
-                WITH unchained AS (DELETE FROM registry.collection_chain WHERE child = one)
-                DELETE FROM registry.collection WHERE name = one;
-            WHEN r < 0.75 THEN
-                DELETE FROM registry.collection_chain;
-            WHEN r < 0.87 THEN
-                DELETE FROM registry.dataset_tags_00000002 USING registry.dataset d WHERE d.id = dataset_id AND collection_name <> run_name AND random() < 0.2;
-            WHEN r < 0.9 THEN
-                DELETE FROM registry.dataset d WHERE random() < 0.2;
-            ELSE
-                DELETE FROM registry.collection WHERE name = one;
-            END CASE;
-            IF random() < 0.1 THEN
-                RAISE division_by_zero;
-            END IF;
-        EXCEPTION WHEN unique_violation OR foreign_key_violation OR division_by_zero THEN NULL;
-        END;
-        CONTINUE WHEN random() < 0.4;
-        COMMIT;
-        seen := (SELECT ARRAY[seen[1] + of_runs, seen[2] + of_tag, seen[3] + of_path] FROM n_rows);
-        IF EXISTS (TABLE wrong) THEN
-            RAISE EXCEPTION 'wrong after event % (%, %) of seed %: %', i, r, one, seed, (SELECT jsonb_agg(w) FROM wrong w);
-        END IF;
-        IF random() < 0.3 THEN
-            SET CONSTRAINTS ALL IMMEDIATE;
-        END IF;
-    END LOOP;
-    IF n / 20 > ANY (seen) THEN
-        RAISE EXCEPTION 'few rows were seen: %', seen;
-    END IF;
+    CASE
+    WHEN r < 0.2 THEN
+        PERFORM registry.put(name, floor(random() * 4)::int, 1 + floor(random() * 3)::int) FROM registry.run WHERE name = one;
+    WHEN r < 0.45 THEN
+        PERFORM registry.associate(one, 1 - 0.8 * random()) FROM registry.collection WHERE name = one AND type = 2;
+    WHEN r < 0.6 THEN
+        PERFORM registry.make(one, CASE WHEN one ~ 'run' = (random() < 0.9) THEN 1 ELSE 2 END);
+    WHEN r < 0.65 THEN
+        INSERT INTO registry.collection_chain SELECT 'chain', i, one;
+    WHEN r < 0.7 THEN
+        WITH unchained AS (DELETE FROM registry.collection_chain WHERE child = one)
+        DELETE FROM registry.collection WHERE name = one;
+    WHEN r < 0.75 THEN
+        DELETE FROM registry.collection_chain;
+    WHEN r < 0.87 THEN
+        DELETE FROM registry.dataset_tags_00000002 USING registry.dataset d WHERE d.id = dataset_id AND collection_name <> run_name AND random() < 0.2;
+    WHEN r < 0.9 THEN
+        DELETE FROM registry.dataset d WHERE random() < 0.2;
+    ELSE
+        DELETE FROM registry.collection WHERE name = one;
+    END CASE;
 END
 $$;
 CALL registry.events(1000, 0.5);

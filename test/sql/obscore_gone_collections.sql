@@ -5,19 +5,13 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 \getenv testdir PG_ABS_SRCDIR
 \set setup :testdir '/sql/include/butler_registry.sql'
+\set events :testdir '/sql/include/obscore_events.sql'
 \set ECHO none
 \i :setup
-\set ECHO all
 RESET search_path;
+\i :events
+\set ECHO all
 
-SELECT '{"facility_name": "F", "dataset_types": {"calexp": {"dataproduct_type": "image", "calib_level": 2, "obs_id_fmt": "{visit}/{detector}"}}}'::jsonb AS config \gset
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "RUN", "collections": ["a/.*"]}')::json, 'registry', 'of_runs');
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "TAGGED", "collections": ["a/tag"]}')::json, 'registry', 'of_tag');
-SELECT catreg.create_obscore((:'config'::jsonb || '{"collection_type": "CHAINED", "collections": ["chain", "b/*", "a/last"]}')::json, 'registry', 'of_path');
-CREATE VIEW wrong AS SELECT * FROM catreg.check_obscore('registry.of_runs') UNION ALL SELECT * FROM catreg.check_obscore('registry.of_tag')
-    UNION ALL SELECT * FROM catreg.check_obscore('registry.of_path');
-CREATE VIEW n_rows AS SELECT (SELECT count(*) FROM registry.of_runs) AS of_runs, (SELECT count(*) FROM registry.of_tag) AS of_tag,
-    (SELECT count(*) FROM registry.of_path) AS of_path;
 CREATE FUNCTION registry.make(made text, kind int) RETURNS bigint LANGUAGE sql AS $$
     INSERT INTO registry.collection (name, type) VALUES (made, kind);
     INSERT INTO registry.run SELECT collection_id FROM registry.collection WHERE name = made AND kind = 1 RETURNING collection_id;
@@ -33,17 +27,6 @@ TABLE n_rows;
 TABLE wrong;
 
 \echo to remove one that does not count the tables are not looked at
-CREATE FUNCTION registry.looked_at(statement text) RETURNS TABLE (looked_at name) LANGUAGE plpgsql AS $$
-DECLARE
-    before jsonb;
-BEGIN
-    before := (SELECT jsonb_object_agg(relname, COALESCE(idx_scan, 0) + seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname ~ '^of_');
-    EXECUTE statement;
-    SET CONSTRAINTS ALL IMMEDIATE;
-    RETURN QUERY SELECT relname FROM pg_stat_xact_user_tables
-        WHERE schemaname = 'registry' AND relname ~ '^of_' AND COALESCE(idx_scan, 0) + seq_scan > (before ->> relname)::bigint ORDER BY 1;
-END
-$$;
 BEGIN;
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.collection WHERE name = 'c/tag' $$);
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.collection WHERE name = 'a/tag' $$);
@@ -75,56 +58,28 @@ ROLLBACK;
 TABLE wrong;
 
 \echo whatever is done in whatever order: every table as check_obscore() has it
-CREATE PROCEDURE registry.events(n int, seed float8) LANGUAGE plpgsql AS $$
-DECLARE
-    names text[] := ARRAY['a/run', 'b/run', 'c/run', 'a/tag', 'b/tag', 'c/tag', 'a/last'];
-    one text;
-    seen bigint[] := '{0,0,0}';
-    r float8;
+CREATE FUNCTION registry.event(i int, one text, r float8) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM setseed(seed);
-    FOR i IN 1 .. n LOOP
-        one := names[1 + floor(random() * 7)];
-        r := random();
-        BEGIN
-            CASE
-            WHEN r < 0.2 THEN
-                PERFORM registry.put('calexp', c.name, d, v) FROM registry.collection c, generate_series(0, 3) d, generate_series(1, 3) v
-                    WHERE c.name = one AND c.type = 1 AND random() < 0.5 AND NOT EXISTS (SELECT FROM registry.dataset o WHERE o.id = registry.id(format('calexp %s %s %s', one, d, v)));
-            WHEN r < 0.45 THEN
-                PERFORM registry.associate(one, id) FROM registry.dataset d WHERE random() < 0.5;
-            WHEN r < 0.55 THEN
-                UPDATE registry.collection SET name = one WHERE name = names[1 + floor(random() * 7)];
-            WHEN r < 0.75 THEN
-                PERFORM registry.make(one, CASE WHEN one ~ 'run' = (random() < 0.9) THEN 1 ELSE 2 END);
-            WHEN r < 0.85 THEN
-                INSERT INTO registry.collection_chain SELECT p.collection_id, i, c.collection_id FROM registry.collection p, registry.collection c WHERE p.name = 'chain' AND c.name = one;
-            WHEN r < 0.9 THEN
-                WITH unchained AS (DELETE FROM registry.collection_chain c USING registry.collection o WHERE o.name = one AND c.child = o.collection_id)
-                DELETE FROM registry.collection WHERE name = one;
-            WHEN r < 0.92 THEN
-                DELETE FROM registry.collection_chain;
-            ELSE
-                DELETE FROM registry.collection WHERE name = one;
-            END CASE;
-            IF random() < 0.1 THEN
-                RAISE division_by_zero;
-            END IF;
-        EXCEPTION WHEN unique_violation OR foreign_key_violation OR division_by_zero THEN NULL;
-        END;
-        CONTINUE WHEN random() < 0.4;
-        COMMIT;
-        seen := (SELECT ARRAY[seen[1] + of_runs, seen[2] + of_tag, seen[3] + of_path] FROM n_rows);
-        IF EXISTS (TABLE wrong) THEN
-            RAISE EXCEPTION 'wrong after event % (%, %) of seed %: %', i, r, one, seed, (SELECT jsonb_agg(w) FROM wrong w);
-        END IF;
-        IF random() < 0.3 THEN
-            SET CONSTRAINTS ALL IMMEDIATE;
-        END IF;
-    END LOOP;
-    IF n / 20 > ANY (seen) THEN
-        RAISE EXCEPTION 'few rows were seen: %', seen;
-    END IF;
+    CASE
+    WHEN r < 0.2 THEN
+        PERFORM registry.put('calexp', c.name, d, v) FROM registry.collection c, generate_series(0, 3) d, generate_series(1, 3) v
+            WHERE c.name = one AND c.type = 1 AND random() < 0.5 AND NOT EXISTS (SELECT FROM registry.dataset o WHERE o.id = registry.id(format('calexp %s %s %s', one, d, v)));
+    WHEN r < 0.45 THEN
+        PERFORM registry.associate(one, id) FROM registry.dataset d WHERE random() < 0.5;
+    WHEN r < 0.55 THEN
+        UPDATE registry.collection SET name = one WHERE name = (ARRAY['a/run', 'b/run', 'c/run', 'a/tag', 'b/tag', 'c/tag', 'a/last'])[1 + floor(random() * 7)];
+    WHEN r < 0.75 THEN
+        PERFORM registry.make(one, CASE WHEN one ~ 'run' = (random() < 0.9) THEN 1 ELSE 2 END);
+    WHEN r < 0.85 THEN
+        INSERT INTO registry.collection_chain SELECT p.collection_id, i, c.collection_id FROM registry.collection p, registry.collection c WHERE p.name = 'chain' AND c.name = one;
+    WHEN r < 0.9 THEN
+        WITH unchained AS (DELETE FROM registry.collection_chain c USING registry.collection o WHERE o.name = one AND c.child = o.collection_id)
+        DELETE FROM registry.collection WHERE name = one;
+    WHEN r < 0.92 THEN
+        DELETE FROM registry.collection_chain;
+    ELSE
+        DELETE FROM registry.collection WHERE name = one;
+    END CASE;
 END
 $$;
 CALL registry.events(1000, 0.5);
