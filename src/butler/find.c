@@ -215,7 +215,7 @@ plan_search(const Finder *finder, Datum **values)
 	initStringInfo(&text);
 	append_search(&text, finder);
 	*values = palloc(sizeof(Datum) * n);
-	types[0] = get_array_type(search_path_key_type(finder->registry));
+	types[0] = get_array_type(finder->registry->key_type);
 	(*values)[0] = PointerGetDatum(search_path_keys(finder->registry, finder->path));
 	n = FIRST_VALUE - 1;
 	foreach(cell, finder->values)

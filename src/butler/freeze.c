@@ -393,7 +393,7 @@ only_frozen(const Registry *registry, const SearchPath *path, bool wanted)
 	chosen->n = 0;
 	chosen->collections = palloc_extended(sizeof(Collection) * Max(path->n, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < path->n; i++)
-		if (is_frozen(registry->namespace, key_text(path->collections[i].key, search_path_key_type(registry))) == wanted)
+		if (is_frozen(registry->namespace, key_text(path->collections[i].key, registry->key_type)) == wanted)
 			chosen->collections[chosen->n++] = path->collections[i];
 	return chosen;
 }
@@ -417,7 +417,7 @@ write_frozen(FunctionCallInfo fcinfo, bool freeze, const char *text)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(registry->collection));
 	refresh_frozen();
 	path = only_frozen(registry, search_path_match(registry, patterns, SELECT_LATEST), !freeze);
-	types[1] = get_array_type(search_path_key_type(registry));
+	types[1] = get_array_type(registry->key_type);
 	values[0] = ObjectIdGetDatum(registry->namespace);
 	values[1] = PointerGetDatum(search_path_keys(registry, path));
 	query_execute_on_definitions("frozen_collection", text, 2, types, values, NULL);

@@ -119,6 +119,7 @@ registry_open(Oid namespace)
 	}
 	registry->collection_type = get_atttype(registry->collection,
 											get_attnum(registry->collection, registry->collection_key));
+	registry->key_type = get_typlen(registry->collection_type) == -1 ? TEXTOID : INT8OID;
 	json = registry_attribute(registry, "config:dimensions.json");
 	if (json == NULL)
 		ereport(ERROR,

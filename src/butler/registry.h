@@ -28,6 +28,7 @@ typedef struct Registry
 	/* collections go by a number or, in older registries, by their names */
 	char	   *collection_key; /* of collection */
 	Oid			collection_type;
+	Oid			key_type;		/* of Collection.key: int8, or text */
 	char	   *tag_key;		/* of the tags tables */
 	char	   *run_key;		/* of dataset */
 	Oid			collection;

@@ -72,21 +72,12 @@ collection_type_name(CollectionType type)
 }
 
 /*
- * The type of Collection.key.
- */
-Oid
-search_path_key_type(const Registry *registry)
-{
-	return get_typlen(registry->collection_type) == -1 ? TEXTOID : INT8OID;
-}
-
-/*
  * A Collection.key as text.
  */
 char *
 search_path_key_text(const Registry *registry, Datum key)
 {
-	if (search_path_key_type(registry) == TEXTOID)
+	if (registry->key_type == TEXTOID)
 		return TextDatumGetCString(key);
 	return psprintf(INT64_FORMAT, DatumGetInt64(key));
 }
@@ -95,7 +86,7 @@ static const char *
 columns(const Registry *registry)
 {
 	return psprintf("c.%s::%s, c.name::pg_catalog.text, c.type::pg_catalog.int4", registry->collection_key,
-					search_path_key_type(registry) == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8");
+					registry->key_type == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8");
 }
 
 static int
@@ -111,7 +102,7 @@ compare_texts(Datum a, Datum b)
 }
 
 /*
- * The order of Collection.key, whose type is that of search_path_key_type().
+ * The order of Collection.key, whose type is Registry.key_type.
  */
 int
 search_path_compare_keys(Oid key_type, Datum a, Datum b)
@@ -157,7 +148,7 @@ match_number(const void *a, const void *b, Size size)
 static HTAB *
 create_places(const Registry *registry)
 {
-	bool		by_name = search_path_key_type(registry) == TEXTOID;
+	bool		by_name = registry->key_type == TEXTOID;
 	HASHCTL		control;
 
 	control.keysize = sizeof(Datum);
@@ -248,7 +239,7 @@ static SearchPath *
 select_matches(const Search *search, const Wildcard *wildcard)
 {
 	const Registry *registry = search->registry;
-	Oid			key_type = search_path_key_type(registry);
+	Oid			key_type = registry->key_type;
 	Oid			type = TEXTOID;
 	char	   *text = psprintf("SELECT %s FROM %s.collection c", columns(registry), registry->schema);
 	SearchPath *matches = palloc0(sizeof(SearchPath));
@@ -359,7 +350,7 @@ static SearchPath *
 select_level(Search *search, const SearchPath *chains)
 {
 	const Registry *registry = search->registry;
-	Oid			key_type = search_path_key_type(registry);
+	Oid			key_type = registry->key_type;
 	Oid			type = get_array_type(key_type);
 	Datum		value = PointerGetDatum(search_path_keys(registry, chains));
 	SearchPath *members =
@@ -507,7 +498,7 @@ search_path_flatten(const Registry *registry, const List *expressions, SelectSna
 ArrayType *
 search_path_keys(const Registry *registry, const SearchPath *path)
 {
-	Oid			type = search_path_key_type(registry);
+	Oid			type = registry->key_type;
 	Datum	   *keys = palloc_extended(sizeof(Datum) * Max(path->n, 1), MCXT_ALLOC_HUGE);
 	int16		length;
 	bool		by_value;

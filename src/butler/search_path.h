@@ -27,7 +27,7 @@ typedef enum CollectionType
 
 typedef struct Collection
 {
-	Datum		key;			/* int8, or text where collections go by their names */
+	Datum		key;			/* int8, or text where collections go by their names: Registry.key_type */
 	char	   *name;
 	CollectionType type;
 } Collection;
@@ -42,7 +42,6 @@ extern SearchPath *search_path_match(const Registry *registry, const List *expre
 									 SelectSnapshot snapshot);
 extern SearchPath *search_path_flatten(const Registry *registry, const List *expressions,
 									   SelectSnapshot snapshot);
-extern Oid	search_path_key_type(const Registry *registry);
 extern char *search_path_key_text(const Registry *registry, Datum key);
 extern int	search_path_compare_keys(Oid key_type, Datum a, Datum b);
 extern ArrayType *search_path_keys(const Registry *registry, const SearchPath *path);

@@ -185,7 +185,7 @@ append_differences(StringInfo text, const Refresh *refresh)
 static void
 find_differences(Refresh *refresh, ArrayType *keys)
 {
-	Oid			type = get_array_type(search_path_key_type(refresh->registry));
+	Oid			type = get_array_type(refresh->registry->key_type);
 	Datum		value = PointerGetDatum(keys);
 	StringInfoData text;
 	uint64		n;

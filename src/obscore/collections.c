@@ -108,10 +108,10 @@ static int
 remembered(const Obscore *obscore, Datum key)
 {
 	const ObscoreCollections *known = obscore->collections;
-	Oid			type = search_path_key_type(obscore->registry);
+	bool		by_name = obscore->registry->key_type == TEXTOID;
 
 	for (int i = 0; i < known->n; i++)
-		if (search_path_compare_keys(type, known->keys[i], key) == 0)
+		if (by_name ? search_path_compare_keys(TEXTOID, known->keys[i], key) == 0 : known->keys[i] == key)
 			return i;
 	return -1;
 }
@@ -127,7 +127,7 @@ remember(const Obscore *obscore, Datum key, bool counts, bool certain)
 	if (known->context == NULL)
 		known->context = AllocSetContextCreate(obscore->context, "catreg collections", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(known->context);
-	known->keys[known->n] = search_path_key_type(obscore->registry) == TEXTOID ? datumCopy(key, false, -1) : key;
+	known->keys[known->n] = obscore->registry->key_type == TEXTOID ? datumCopy(key, false, -1) : key;
 	MemoryContextSwitchTo(old);
 	known->counts[known->n] = counts;
 	known->certain[known->n] = certain;
@@ -155,7 +155,7 @@ static bool
 has_collection(const Registry *registry, const SearchPath *path, Datum key)
 {
 	for (int i = 0; i < path->n; i++)
-		if (search_path_compare_keys(search_path_key_type(registry), path->collections[i].key, key) == 0)
+		if (search_path_compare_keys(registry->key_type, path->collections[i].key, key) == 0)
 			return true;
 	return false;
 }

@@ -135,7 +135,7 @@ obscore_path_now(const Obscore *obscore)
 		query_become(obscore->owner, &before);
 		old = MemoryContextSwitchTo(context);
 		sorting.path = obscore_resolve_path(obscore, SELECT_LATEST);
-		sorting.key_type = search_path_key_type(obscore->registry);
+		sorting.key_type = obscore->registry->key_type;
 		known->n = sorting.path->n;
 		known->sorted = palloc_extended(sizeof(Collection) * Max(known->n, 1), MCXT_ALLOC_HUGE);
 		known->positions = palloc_extended(sizeof(int) * Max(known->n, 1), MCXT_ALLOC_HUGE);
@@ -169,7 +169,7 @@ int
 obscore_path_position(const Obscore *obscore, Datum key)
 {
 	const ObscorePath *path = obscore_path_now(obscore);
-	Oid			key_type = search_path_key_type(obscore->registry);
+	Oid			key_type = obscore->registry->key_type;
 	int			low = 0;
 	int			high = path->n - 1;
 

@@ -189,7 +189,7 @@ changed_keys(const Keys *old, const Keys *new)
 static const char *
 key_type_name(const Obscore *obscore)
 {
-	return search_path_key_type(obscore->registry) == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8";
+	return obscore->registry->key_type == TEXTOID ? "pg_catalog.text" : "pg_catalog.int8";
 }
 
 static bool
@@ -358,7 +358,7 @@ SearchPath *
 obscore_saved_search_path(const Obscore *obscore)
 {
 	Keys		keys = stored_keys(obscore);
-	bool		by_name = search_path_key_type(obscore->registry) == TEXTOID;
+	bool		by_name = obscore->registry->key_type == TEXTOID;
 	SearchPath *path = palloc(sizeof(SearchPath));
 
 	path->n = keys.n;

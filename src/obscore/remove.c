@@ -320,7 +320,7 @@ obscore_remove_directly(const Obscore *obscore, const ObscoreSelect *select, Rel
 	found_indexes = removal.tag_scan != NULL && removal.row_scan != NULL;
 	if (found_indexes)
 	{
-		if (search_path_key_type(obscore->registry) == TEXTOID)
+		if (obscore->registry->key_type == TEXTOID)
 			number_names(&removal);
 		removal.knows_collection = key_scan_second(removal.tag_scan) == removal.collection;
 		remove_all(&removal, rel, old);
