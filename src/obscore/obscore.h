@@ -39,6 +39,7 @@ typedef struct ObscoreJoin
 								 * others once a row; or NULL */
 	bool		path_only;		/* not joined itself */
 	bool		combination;	/* comes and goes with no regard to datasets */
+	struct Bitmapset *reads;	/* see reads.c */
 } ObscoreJoin;
 
 /* What makes the rows of one dataset type. */

@@ -35,6 +35,7 @@
 #include "obscore/path.h"
 #include "obscore/path_lock.h"
 #include "obscore/problem.h"
+#include "obscore/reads.h"
 #include "obscore/remove.h"
 #include "obscore/replica.h"
 #include "obscore/statement_tags.h"
@@ -237,6 +238,10 @@ apply_event(const Obscore *obscore, Event *event)
 		tags_changed(obscore, event);
 		return;
 	}
+	/* as when a collection gets a documentation */
+	if (!event->replicated && trigdata->tg_oldtable != NULL && trigdata->tg_newtable != NULL &&
+		!obscore_reads_update(obscore, trigdata->tg_relation, trigdata->tg_oldtable, trigdata->tg_newtable))
+		return;
 	obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	foreach(cell, obscore->selects)
 		obscore_apply_change(obscore, lfirst(cell), relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
