@@ -76,6 +76,15 @@ columns_of_join(const Obscore *obscore, const ObscoreSelect *select, ObscoreJoin
 	return join->reads;
 }
 
+/* All but the storage class. */
+static Bitmapset *
+columns_of_types(Relation rel)
+{
+	Bitmapset  *reads = bms_add_range(NULL, 1, RelationGetNumberOfAttributes(rel));
+
+	return bms_del_member(reads, get_attnum(RelationGetRelid(rel), "storage_class"));
+}
+
 /* The same of any table of a registry; NULL: it cannot be told. */
 static Bitmapset *
 columns_of(const Obscore *obscore, Relation rel)
@@ -86,6 +95,8 @@ columns_of(const Obscore *obscore, Relation rel)
 	ListCell   *cell;
 	ListCell   *inner;
 
+	if (relid == registry->dataset_type)
+		return columns_of_types(rel);
 	if (relid == registry->collection)
 	{
 		reads = bms_add_member(reads, get_attnum(relid, registry->collection_key));
@@ -121,6 +132,15 @@ is_same(const Bitmapset *columns, TupleTableSlot *old, TupleTableSlot *new)
 			return false;
 	}
 	return true;
+}
+
+static bool
+is_configured(const Obscore *obscore, const char *type)
+{
+	for (int i = 0; i < obscore->config->n_dataset_types; i++)
+		if (strcmp(obscore->config->dataset_types[i].name, type) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -164,4 +184,31 @@ obscore_reads_update(const Obscore *obscore, Relation rel, Tuplestorestate *old,
 	ExecDropSingleTupleTableSlot(was);
 	ExecDropSingleTupleTableSlot(is);
 	return changed;
+}
+
+/*
+ * Is a dataset type, of those that a transition table of dataset_type has, in an ObsCore
+ * table's configuration?  NULL: it has none.
+ */
+bool
+obscore_reads_types(const Obscore *obscore, Relation rel, Tuplestorestate *types)
+{
+	AttrNumber	name = get_attnum(RelationGetRelid(rel), "name");
+	TupleTableSlot *type;
+	int			pointer;
+	bool		found = false;
+
+	if (types == NULL)
+		return false;
+	type = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	rewind_rows(types, &pointer);
+	while (!found && next_row(types, pointer, type))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(type, name, &isnull);
+
+		found = !isnull && is_configured(obscore, TextDatumGetCString(value));
+	}
+	ExecDropSingleTupleTableSlot(type);
+	return found;
 }

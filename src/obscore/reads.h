@@ -14,5 +14,6 @@
 #include "obscore/obscore.h"
 
 extern bool obscore_reads_update(const Obscore *obscore, Relation rel, Tuplestorestate *old, Tuplestorestate *new);
+extern bool obscore_reads_types(const Obscore *obscore, Relation rel, Tuplestorestate *types);
 
 #endif							/* CATREG_OBSCORE_READS_H */

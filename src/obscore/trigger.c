@@ -205,6 +205,24 @@ tags_changed(const Obscore *obscore, Event *event)
 	}
 }
 
+/*
+ * Is a statement about anything that an ObsCore table reads?  It is not when a collection
+ * gets a documentation, or a dataset type that the table does not have is removed.
+ */
+static bool
+is_read(const Obscore *obscore, const TriggerData *trigdata)
+{
+	Relation	rel = trigdata->tg_relation;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		return true;
+	if (RelationGetRelid(rel) == obscore->registry->dataset_type &&
+		!obscore_reads_types(obscore, rel, trigdata->tg_oldtable) && !obscore_reads_types(obscore, rel, trigdata->tg_newtable))
+		return false;
+	return trigdata->tg_oldtable == NULL || trigdata->tg_newtable == NULL ||
+		obscore_reads_update(obscore, rel, trigdata->tg_oldtable, trigdata->tg_newtable);
+}
+
 static void
 apply_event(const Obscore *obscore, Event *event)
 {
@@ -226,6 +244,8 @@ apply_event(const Obscore *obscore, Event *event)
 	/* whoever makes the table anew meanwhile has to know */
 	if (!obscore_lock_writer(obscore->table))
 		obscore_note_change(obscore, relid, all ? NULL : changed_rows(trigdata), kind_of_change(trigdata->tg_event));
+	if (!event->replicated && !is_read(obscore, trigdata))
+		return;
 	if (all)
 	{
 		ObscoreCounts counts = {0};
@@ -238,10 +258,6 @@ apply_event(const Obscore *obscore, Event *event)
 		tags_changed(obscore, event);
 		return;
 	}
-	/* as when a collection gets a documentation */
-	if (!event->replicated && trigdata->tg_oldtable != NULL && trigdata->tg_newtable != NULL &&
-		!obscore_reads_update(obscore, trigdata->tg_relation, trigdata->tg_oldtable, trigdata->tg_newtable))
-		return;
 	obscore_lock_change(obscore, relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
 	foreach(cell, obscore->selects)
 		obscore_apply_change(obscore, lfirst(cell), relid, changed_rows(trigdata), kind_of_change(trigdata->tg_event));
