@@ -67,8 +67,11 @@ plan_entry(Oid relid, QueryId query)
 	return entry;
 }
 
-static SPIPlanPtr
-prepare(const char *text, int nargs, Oid *argtypes, int options)
+/*
+ * SPI_prepare_cursor(), or an error.
+ */
+SPIPlanPtr
+query_prepare_cursor(const char *text, int nargs, Oid *argtypes, int options)
 {
 	SPIPlanPtr	plan = SPI_prepare_cursor(text, nargs, argtypes, options);
 
@@ -83,16 +86,7 @@ prepare(const char *text, int nargs, Oid *argtypes, int options)
 SPIPlanPtr
 query_prepare(const char *text, int nargs, Oid *argtypes)
 {
-	return prepare(text, nargs, argtypes, 0);
-}
-
-/*
- * The same of a query that only reads, and that parallel workers may take part in.
- */
-SPIPlanPtr
-query_prepare_parallel(const char *text)
-{
-	return prepare(text, 0, NULL, CURSOR_OPT_PARALLEL_OK);
+	return query_prepare_cursor(text, nargs, argtypes, 0);
 }
 
 /*

@@ -36,7 +36,7 @@ typedef struct QueryUser
 } QueryUser;
 
 extern SPIPlanPtr query_prepare(const char *text, int nargs, Oid *argtypes);
-extern SPIPlanPtr query_prepare_parallel(const char *text);
+extern SPIPlanPtr query_prepare_cursor(const char *text, int nargs, Oid *argtypes, int options);
 extern SPIPlanPtr query_plan(Oid relid, QueryId query, QueryText write_text,
 							 const void *arg, int nargs, Oid *argtypes);
 extern void query_forget(Oid relid);

@@ -149,7 +149,7 @@ receive_nothing(DestReceiver *self)
 static SPIPlanPtr
 prepare_rows(const char *query, bool is_new)
 {
-	return is_new ? query_prepare_parallel(query) : query_prepare(query, 0, NULL);
+	return query_prepare_cursor(query, 0, NULL, is_new ? CURSOR_OPT_PARALLEL_OK : 0);
 }
 
 /*

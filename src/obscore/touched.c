@@ -54,10 +54,8 @@ begin_planned(Batches *batches, const char *name, SPIPlanPtr plan, Datum *values
 static void
 begin_batches(Batches *batches, const char *name, const char *query)
 {
-	SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+	SPIPlanPtr	plan = query_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
 
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
 	begin_planned(batches, name, plan, NULL);
 	SPI_freeplan(plan);
 }
