@@ -39,6 +39,7 @@
 #include "core/compat.h"
 #include "core/invalidate.h"
 #include "core/query.h"
+#include "core/rows.h"
 
 typedef struct Frozen
 {
@@ -214,14 +215,11 @@ check_rows(Relation rel, AttrNumber column, Tuplestorestate *rows)
 	TupleTableSlot *slot;
 	Datum		last = (Datum) 0;
 	bool		is_first = true;
-	int			pointer;
 
 	if (rows == NULL || tuplestore_tuple_count(rows) == 0)
 		return;
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
-	tuplestore_select_read_pointer(rows, pointer);
-	tuplestore_rescan(rows);
+	(void) rows_rewind(rows);
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		bool		isnull;

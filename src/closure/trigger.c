@@ -26,6 +26,7 @@
 #include "closure/closure.h"
 #include "core/foreign_key.h"
 #include "core/query.h"
+#include "core/rows.h"
 
 PG_FUNCTION_INFO_V1(maintain_closure);
 
@@ -67,11 +68,8 @@ reader_begin(RowReader *reader, const Closure *closure, Relation rel,
 			 Tuplestorestate *rows)
 {
 	Oid			relid = RelationGetRelid(rel);
-	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
 
-	/* a new pointer starts where another trigger's may have stopped */
-	tuplestore_select_read_pointer(rows, pointer);
-	tuplestore_rescan(rows);
+	(void) rows_rewind(rows);
 	reader->rows = rows;
 	reader->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	reader->type = closure->type;

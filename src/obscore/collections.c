@@ -108,10 +108,9 @@ static int
 remembered(const Obscore *obscore, Datum key)
 {
 	const ObscoreCollections *known = obscore->collections;
-	bool		by_name = obscore->registry->key_type == TEXTOID;
 
 	for (int i = 0; i < known->n; i++)
-		if (by_name ? search_path_compare_keys(TEXTOID, known->keys[i], key) == 0 : known->keys[i] == key)
+		if (search_path_compare_keys(obscore->registry->key_type, known->keys[i], key) == 0)
 			return i;
 	return -1;
 }

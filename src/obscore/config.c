@@ -544,6 +544,18 @@ obscore_config_parse(const char *json, size_t length, ObscoreConfigReport *repor
 }
 
 /*
+ * What is configured for a dataset type, by its name, or NULL.
+ */
+const ObscoreDatasetType *
+obscore_config_dataset_type(const ObscoreConfig *config, const char *name)
+{
+	for (int i = 0; i < config->n_dataset_types; i++)
+		if (strcmp(config->dataset_types[i].name, name) == 0)
+			return &config->dataset_types[i];
+	return NULL;
+}
+
+/*
  * Releases what obscore_config_parse returned, and what it reported.
  */
 void

@@ -141,6 +141,7 @@ extern ObscoreConfig *obscore_config_parse(const char *json, size_t length,
 extern ObscoreConfig *obscore_config_parse_with(const char *json, size_t length,
 												ObscoreAlloc alloc, void *context,
 												ObscoreConfigReport *report);
+extern const ObscoreDatasetType *obscore_config_dataset_type(const ObscoreConfig *config, const char *name);
 extern void obscore_config_free(ObscoreConfigReport *report);
 
 #endif							/* CATREG_OBSCORE_CONFIG_H */

@@ -243,11 +243,10 @@ compile_selects(Obscore *obscore)
 	foreach(cell, types)
 	{
 		DatasetType *type = lfirst(cell);
+		const ObscoreDatasetType *config = obscore_config_dataset_type(obscore->config, type->name);
 
-		for (int i = 0; i < obscore->config->n_dataset_types; i++)
-			if (strcmp(obscore->config->dataset_types[i].name, type->name) == 0)
-				obscore->selects = lappend(obscore->selects,
-										   obscore_compile(obscore, type, &obscore->config->dataset_types[i]));
+		if (config != NULL)
+			obscore->selects = lappend(obscore->selects, obscore_compile(obscore, type, config));
 	}
 }
 

@@ -132,7 +132,7 @@ path_join(const Obscore *obscore, const char *path, const char *tags)
 {
 	return psprintf(" JOIN catreg.obscore_search_path%s(%s::pg_catalog.regclass) %s (collection, position)"
 					" ON %s.collection OPERATOR(pg_catalog.=) %s.%s",
-					get_typlen(obscore->registry->collection_type) == -1 ? "_names" : "",
+					obscore->registry->key_type == TEXTOID ? "_names" : "",
 					quote_literal_cstr(query_relation(obscore->table)), path, path, tags, obscore->registry->tag_key);
 }
 

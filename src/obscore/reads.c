@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "core/rows.h"
 #include "obscore/reads.h"
 
 /* Is a column named anywhere, or one that begins like it, in what makes the rows of a dataset type? */
@@ -135,23 +136,6 @@ is_same(const Bitmapset *columns, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 static bool
-is_configured(const Obscore *obscore, const char *type)
-{
-	for (int i = 0; i < obscore->config->n_dataset_types; i++)
-		if (strcmp(obscore->config->dataset_types[i].name, type) == 0)
-			return true;
-	return false;
-}
-
-static void
-rewind_rows(Tuplestorestate *rows, int *pointer)
-{
-	*pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
-	tuplestore_select_read_pointer(rows, *pointer);
-	tuplestore_rescan(rows);
-}
-
-static bool
 next_row(Tuplestorestate *rows, int pointer, TupleTableSlot *slot)
 {
 	tuplestore_select_read_pointer(rows, pointer);
@@ -177,8 +161,8 @@ obscore_reads_update(const Obscore *obscore, Relation rel, Tuplestorestate *old,
 		return true;
 	was = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	is = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	rewind_rows(old, &old_pointer);
-	rewind_rows(new, &new_pointer);
+	old_pointer = rows_rewind(old);
+	new_pointer = rows_rewind(new);
 	while (!changed && next_row(old, old_pointer, was) && next_row(new, new_pointer, is))
 		changed = !is_same(columns, was, is);
 	ExecDropSingleTupleTableSlot(was);
@@ -195,19 +179,18 @@ obscore_reads_types(const Obscore *obscore, Relation rel, Tuplestorestate *types
 {
 	AttrNumber	name = get_attnum(RelationGetRelid(rel), "name");
 	TupleTableSlot *type;
-	int			pointer;
 	bool		found = false;
 
 	if (types == NULL)
 		return false;
 	type = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	rewind_rows(types, &pointer);
-	while (!found && next_row(types, pointer, type))
+	(void) rows_rewind(types);
+	while (!found && tuplestore_gettupleslot(types, true, false, type))
 	{
 		bool		isnull;
 		Datum		value = slot_getattr(type, name, &isnull);
 
-		found = !isnull && is_configured(obscore, TextDatumGetCString(value));
+		found = !isnull && obscore_config_dataset_type(obscore->config, TextDatumGetCString(value)) != NULL;
 	}
 	ExecDropSingleTupleTableSlot(type);
 	return found;

@@ -21,8 +21,8 @@
 #include "core/key_scan.h"
 #include "core/key_set.h"
 #include "core/remover.h"
+#include "core/rows.h"
 #include "core/uuid_order.h"
-#include "butler/search_path.h"
 #include "obscore/collections.h"
 #include "obscore/remove.h"
 
@@ -257,8 +257,7 @@ remove_all(Removal *removal, Relation rel, Tuplestorestate *old)
 	removal->datasets = palloc(sizeof(Datum) * TAG_BATCH);
 	removal->first_tag = palloc(sizeof(int) * (TAG_BATCH + 1));
 	removal->held = palloc(sizeof(bool) * TAG_BATCH);
-	tuplestore_select_read_pointer(old, tuplestore_alloc_read_pointer(old, EXEC_FLAG_REWIND));
-	tuplestore_rescan(old);
+	(void) rows_rewind(old);
 	while (take_tags(removal, old, slot))
 		remove_rows(removal);
 	ExecDropSingleTupleTableSlot(slot);

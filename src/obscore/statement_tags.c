@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "core/rows.h"
 #include "obscore/statement_tags.h"
 
 typedef struct TagColumns
@@ -36,7 +37,7 @@ tag_columns(Oid relid, const Registry *registry)
 	columns.collection = get_attnum(relid, registry->tag_key);
 	columns.narrow_type = get_atttype(relid, columns.dataset_type) == INT4OID;
 	columns.narrow_collection = get_atttype(relid, columns.collection) == INT4OID;
-	columns.by_name = get_typlen(get_atttype(relid, columns.collection)) == -1;
+	columns.by_name = registry->key_type == TEXTOID;
 	return columns;
 }
 
@@ -77,8 +78,7 @@ statement_tags(Relation rel, const Registry *registry, Tuplestorestate *rows, Me
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	int			last = 0;
 
-	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
-	tuplestore_rescan(rows);
+	(void) rows_rewind(rows);
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		bool		isnull;
