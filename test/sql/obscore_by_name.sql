@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 \getenv testdir PG_ABS_SRCDIR
 \set setup :testdir '/sql/include/butler_registry.sql'
+\set scans :testdir '/sql/include/scans.sql'
 \set events :testdir '/sql/include/obscore_events.sql'
 \set ECHO none
 \i :setup
@@ -25,6 +26,7 @@ CREATE TABLE registry.dataset_tags_00000002 (dataset_type_id bigint NOT NULL REF
 CREATE INDEX ON registry.dataset_tags_00000002 (instrument, visit);
 CREATE INDEX ON registry.dataset_tags_00000002 (instrument, detector);
 RESET search_path;
+\i :scans
 \i :events
 \set ECHO all
 
@@ -65,23 +67,11 @@ TABLE wrong;
 SELECT count(registry.put(run, 3, 3)) FROM unnest(ARRAY['a/run', 'b/run']) run;
 SELECT count(registry.associate(tag, 1)) FROM unnest(ARRAY['a/tag', 'b/tag', 'c/tag', 'a/last']) tag;
 \echo to remove what does not count the tables are not looked at, and for rows of a tag no other tags are looked for
-CREATE FUNCTION registry.scans(statement text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    counted CONSTANT text := $c$ SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname = 'dataset_tags_00000002' $c$;
-    before bigint;
-    after bigint;
-BEGIN
-    EXECUTE counted INTO before;
-    EXECUTE statement;
-    EXECUTE counted INTO after;
-    RETURN after - before;
-END
-$$;
 BEGIN;
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.dataset_tags_00000002 WHERE collection_name = 'c/tag' AND visit = 1 $$);
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.collection WHERE name = 'c/tag' $$);
-SELECT registry.scans($$ DELETE FROM registry.dataset_tags_00000002 WHERE collection_name = 'a/tag' AND visit = 1 $$);
-SELECT registry.scans($$ DELETE FROM registry.dataset_tags_00000002 WHERE collection_name = 'a/tag' AND visit = 3 $$);
+SELECT * FROM registry.scans($$ DELETE FROM registry.dataset_tags_00000002 WHERE collection_name = 'a/tag' AND visit = 1 $$, '^dataset_tags_');
+SELECT * FROM registry.scans($$ DELETE FROM registry.dataset_tags_00000002 WHERE collection_name = 'a/tag' AND visit = 3 $$, '^dataset_tags_');
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.dataset USING registry.dataset_tags_00000002 t WHERE dataset_id = id AND run_name = 'a/run' AND visit = 2 $$);
 SELECT * FROM registry.looked_at($$ DELETE FROM registry.collection WHERE name = 'a/tag' $$);
 TABLE n_rows;

@@ -5,10 +5,12 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 \getenv testdir PG_ABS_SRCDIR
 \set setup :testdir '/sql/include/butler_registry.sql'
+\set scans :testdir '/sql/include/scans.sql'
 \set events :testdir '/sql/include/obscore_events.sql'
 \set ECHO none
 \i :setup
 RESET search_path;
+\i :scans
 \i :events
 \set ECHO all
 

@@ -4,8 +4,10 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS catreg;
 \getenv testdir PG_ABS_SRCDIR
 \set setup :testdir '/sql/include/butler_registry.sql'
+\set scans :testdir '/sql/include/scans.sql'
 \set ECHO none
 \i :setup
+\i :scans
 \set ECHO all
 RESET search_path;
 
@@ -24,20 +26,8 @@ INSERT INTO registry.dataset SELECT registry.id('coadd'), 3, 0, collection_id FR
 INSERT INTO registry.dataset_tags_00000003 SELECT 3, id, run_id, 'r', 'sky', 1, 2 FROM registry.dataset WHERE dataset_type_id = 3;
 SELECT (SELECT count(*) FROM registry.of_runs) AS of_runs, (SELECT count(*) FROM registry.of_path) AS of_path;
 
--- are the tables looked at?
-CREATE FUNCTION registry.looks(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    counted CONSTANT text := $c$ SELECT sum(COALESCE(idx_scan, 0) + seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname ~ '^of_' $c$;
-    before bigint;
-    after bigint;
-BEGIN
-    EXECUTE counted INTO before;
-    EXECUTE statement;
-    EXECUTE counted INTO after;
-    RETURN after > before;
-END
-$$;
-SELECT statement, registry.looks(statement) FROM unnest(ARRAY[
+\echo are the tables looked at?
+SELECT statement, EXISTS (SELECT FROM registry.scans(statement, '^of_')) AS looks FROM unnest(ARRAY[
     'UPDATE registry.collection SET doc = ''about it''',
     'UPDATE registry.collection SET name = name',
     'UPDATE registry.collection SET name = name || ''/x'' WHERE name = ''Cam/runs/1''',

@@ -10,16 +10,8 @@ CREATE VIEW wrong AS SELECT * FROM catreg.check_obscore('registry.of_runs') UNIO
 CREATE VIEW n_rows AS SELECT (SELECT count(*) FROM registry.of_runs) AS of_runs, (SELECT count(*) FROM registry.of_tag) AS of_tag,
     (SELECT count(*) FROM registry.of_path) AS of_path;
 -- which of the tables a statement has looked at
-CREATE FUNCTION registry.looked_at(statement text) RETURNS TABLE (looked_at name) LANGUAGE plpgsql AS $$
-DECLARE
-    before jsonb;
-BEGIN
-    before := (SELECT jsonb_object_agg(relname, COALESCE(idx_scan, 0) + seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'registry' AND relname ~ '^of_');
-    EXECUTE statement;
-    SET CONSTRAINTS ALL IMMEDIATE;
-    RETURN QUERY SELECT relname FROM pg_stat_xact_user_tables
-        WHERE schemaname = 'registry' AND relname ~ '^of_' AND COALESCE(idx_scan, 0) + seq_scan > (before ->> relname)::bigint ORDER BY 1;
-END
+CREATE FUNCTION registry.looked_at(statement text) RETURNS TABLE (looked_at name) LANGUAGE sql AS $$
+    SELECT scanned FROM registry.scans(statement || '; SET CONSTRAINTS ALL IMMEDIATE', '^of_')
 $$;
 -- events of some seed, several a transaction, some undone; after each transaction the tables are as check_obscore() has them
 CREATE PROCEDURE registry.events(n int, seed float8) LANGUAGE plpgsql AS $$
